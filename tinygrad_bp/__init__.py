@@ -1,0 +1,59 @@
+"""tinygrad_bp: see backpropagation, trust every gradient, run it fast.
+
+A `Tensor` records what is computed with it into a graph. The graph is evaluated, differentiated
+and trained: ``x.backward()``, ``grad(f)``, ``NeuralNetwork([2, 2, 1]).fit(X, y)``.
+"""
+
+from typing import TYPE_CHECKING
+
+from tinygrad_bp import numpy_protocol as _numpy_protocol  # noqa: F401  (NumPy finds it)
+from tinygrad_bp.checkpoint import checkpoint
+from tinygrad_bp.declare import elementwise, structural
+from tinygrad_bp.errors import (
+    CompileError,
+    GradientError,
+    GraphError,
+    InputError,
+    ShapeError,
+    StoreError,
+    TinygradError,
+)
+from tinygrad_bp.facts import OPS as _OPS
+from tinygrad_bp.facts import Derived as _Derived
+from tinygrad_bp.nn import NeuralNetwork
+from tinygrad_bp.tensor import Tensor, no_grad
+from tinygrad_bp.transforms import (
+    elementwise_grad,
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    value_and_grad,
+    vjp,
+)
+
+__version__ = "0.1.0"
+
+# The ops are named where they are declared, and nowhere else.
+globals().update({k: op.function if isinstance(op, _Derived) else op for k, op in _OPS.items()})
+
+if TYPE_CHECKING:
+    from tinygrad_bp.ops.activation import *
+    from tinygrad_bp.ops.angle import *
+    from tinygrad_bp.ops.choice import *
+    from tinygrad_bp.ops.compare import *
+    from tinygrad_bp.ops.einsum import *
+    from tinygrad_bp.ops.elementwise import *
+    from tinygrad_bp.ops.join import *
+    from tinygrad_bp.ops.linalg import *
+    from tinygrad_bp.ops.network import *
+    from tinygrad_bp.ops.reduce import *
+    from tinygrad_bp.ops.shape import *
+
+__all__ = [
+    "CompileError", "GradientError", "GraphError", "InputError", "NeuralNetwork", "ShapeError",
+    "StoreError", "Tensor", "TinygradError", "checkpoint", "elementwise", "elementwise_grad",
+    "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "structural", "value_and_grad",
+    "vjp", *_OPS,
+]  # fmt: skip
