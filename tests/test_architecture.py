@@ -18,9 +18,10 @@ TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for p
 
 # Each file may import files of earlier layers only.
 LAYERS = [
-    {"errors.py", "selected.py", "nested.py"},
+    {"errors.py", "selected.py", "nested.py", "summary.py"},
     {"graph.py"},
     {"validate.py"},
+    {"origin.py"},
     {"tensor.py"},
     {"facts.py", "record.py"},
     {"cotangents.py"},
@@ -28,8 +29,9 @@ LAYERS = [
     {"declare.py"},
     {name for name in TREES if name.startswith("ops/")},
     {"numpy_protocol.py", "tracing.py"},
-    {"transforms.py", "checkpoint.py"},
+    {"transforms.py", "checkpoint.py", "flow.py"},
     {name for name in TREES if name.startswith("nn/")},
+    {name for name in TREES if name.startswith("render/")},
     {"__init__.py"},
     {"demo.py"},
     {"__main__.py"},

@@ -4,7 +4,8 @@ A `Tensor` records what is computed with it into a graph. The graph is evaluated
 and trained: ``x.backward()``, ``grad(f)``, ``NeuralNetwork([2, 2, 1]).fit(X, y)``.
 """
 
-from typing import TYPE_CHECKING
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from tinygrad_bp import numpy_protocol as _numpy_protocol  # noqa: F401  (NumPy finds it)
 from tinygrad_bp.checkpoint import checkpoint
@@ -21,6 +22,7 @@ from tinygrad_bp.errors import (
 from tinygrad_bp.facts import OPS as _OPS
 from tinygrad_bp.facts import Derived as _Derived
 from tinygrad_bp.nn import NeuralNetwork
+from tinygrad_bp.origin import scope
 from tinygrad_bp.tensor import Tensor, no_grad
 from tinygrad_bp.transforms import (
     elementwise_grad,
@@ -38,6 +40,18 @@ __version__ = "0.1.0"
 # The ops are named where they are declared, and nowhere else.
 globals().update({k: op.function if isinstance(op, _Derived) else op for k, op in _OPS.items()})
 
+# Readers of a graph, imported when they are first used.
+_READERS: dict[str, str] = {}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _READERS:
+        raise AttributeError(f"module 'tinygrad_bp' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_READERS[name]), name)
+    globals()[name] = value
+    return value
+
+
 if TYPE_CHECKING:
     from tinygrad_bp.ops.activation import *
     from tinygrad_bp.ops.angle import *
@@ -54,6 +68,6 @@ if TYPE_CHECKING:
 __all__ = [
     "CompileError", "GradientError", "GraphError", "InputError", "NeuralNetwork", "ShapeError",
     "StoreError", "Tensor", "TinygradError", "checkpoint", "elementwise", "elementwise_grad",
-    "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "structural", "value_and_grad",
-    "vjp", *_OPS,
+    "grad", "hessian", "hvp", "jacobian", "jvp", "no_grad", "scope", "structural",
+    "value_and_grad", "vjp", *_READERS, *_OPS,
 ]  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 from tinygrad_bp.errors import GraphError
 from tinygrad_bp.graph import RECORDING, Node, recording, refuse_rebound
 from tinygrad_bp.nested import flatten
+from tinygrad_bp.origin import both
 from tinygrad_bp.selected import settle
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.tracing import Function, name_of, no_tensor
@@ -66,7 +67,7 @@ class Segment:
     def evaluate(self) -> tuple[Tensor, set[Node]]:
         """Call the function; return its result and the nodes that it made."""
         made: set[Node] = set()
-        with recording(made.add):
+        with recording(both(RECORDING.get(), made.add)):
             y = self.function(*self.rebuild(iter(self.leaves)))
         if not isinstance(y, Tensor):
             raise no_tensor(y, f"checkpoint({name_of(self.function)})")

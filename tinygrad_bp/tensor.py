@@ -30,7 +30,7 @@ class Tensor(Node):
     array([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_grad", "name")
+    __slots__ = ("__weakref__", "_grad", "name", "origin")  # origin: only where it was asked for
     __hash__ = Node.__hash__
     __pandas_priority__ = 5000  # a Series leaves series * tensor to the tensor, which records it
 
