@@ -186,6 +186,15 @@ def test_a_branch_not_taken_leaks_nothing_when_the_gradient_is_recorded(function
     np.testing.assert_allclose(found.data, slope, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("swap", [False, True])
+def test_a_branch_and_another_consumer_of_the_same_array_add_up(swap):
+    x = tg.Tensor([1.0, -2.0])
+    h = 1 * x
+    both = [tg.where(h > 0, h, 0), 3 * h]
+    (both[swap] + both[not swap]).backward(np.array([5.0, 7.0]))
+    np.testing.assert_array_equal(x.grad, [20.0, 21.0])
+
+
 @given(st.floats(-5, 5), st.floats(-5, 5))
 def test_a_choice_of_branches_is_the_gradient_of_the_branch_taken(x, y):
     a, b = tg.Tensor(x), tg.Tensor(y)
@@ -303,6 +312,19 @@ def test_nan_in_is_nan_out_and_never_hidden(name):
     assert np.isnan(y.data).any()
 
 
+# ---------------------------------------------------------------------------------- tails
+
+
+@pytest.mark.parametrize("x", [-5.0, -7.0, -10.0, -14.0])
+def test_gelu_keeps_its_digits_where_it_is_almost_zero(x):
+    scale, cubic = math.sqrt(2 / math.pi), 0.044715
+    twice = 2 * scale * (x + cubic * x**3)
+    tail = math.exp(twice) / (1 + math.exp(twice))
+    slope = tail * (1 + x * (1 - tail) * 2 * scale * (1 + 3 * cubic * x * x))
+    assert tg.gelu(x) == pytest.approx(x * tail, rel=1e-12)
+    assert tg.grad(tg.gelu)(x) == pytest.approx(slope, rel=1e-12)
+
+
 # ---------------------------------------------------------------------------------- sharing
 
 
@@ -317,6 +339,30 @@ def test_a_tensor_used_twice_gets_both_shares(value):
     ]
     for function, slope in cases:
         assert tg.grad(function)(value) == pytest.approx(slope, rel=1e-12, abs=1e-15)
+
+
+def masked(x):
+    return tg.where([True, False], x, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "slope", "bend"),
+    [
+        (lambda x: masked(x) * x, [2.0, 0.0], [2.0, 0.0]),
+        (lambda x: x * masked(x), [2.0, 0.0], [2.0, 0.0]),
+        (lambda x: masked(x) + x, [2.0, 1.0], [0.0, 0.0]),
+        (lambda x: masked(x) * masked(x) * x, [3.0, 0.0], [6.0, 0.0]),
+        (lambda x: x[0] * masked(x) * x, [3.0, 0.0], [6.0, 0.0]),
+    ],
+)
+@pytest.mark.parametrize("inner", [lambda x: x, lambda x: x * 1], ids=["leaf", "interior"])
+def test_what_is_used_behind_a_mask_and_beside_it_gets_both_shares(function, slope, bend, inner):
+    x = tg.Tensor([1.0, 2.0])
+    y = function(inner(x)).sum()
+    np.testing.assert_array_equal(y.gradient(x), slope)
+    recorded = y.gradient(x, differentiable=True)
+    np.testing.assert_array_equal(recorded.data, slope)
+    np.testing.assert_array_equal(recorded.sum().gradient(x) if any(bend) else [0.0, 0.0], bend)
 
 
 @given(st.integers(0, 2**32 - 1))

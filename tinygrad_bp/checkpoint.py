@@ -106,7 +106,8 @@ def _read(y: Node, made: set[Node]) -> tuple[list[Node], bytes]:
                 found[node] = None
             continue
         for value in (node.value, *node.saved):
-            digest.update(np.ascontiguousarray(value).tobytes())
+            if not getattr(value, "symbolic", False):  # not known yet, hence the same for sure
+                digest.update(np.ascontiguousarray(value).tobytes())
         for x in node.inputs:
             if x not in seen:
                 seen.add(x)

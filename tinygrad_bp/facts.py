@@ -36,6 +36,7 @@ class Facts:
     cases: Callable[[Shape], Iterable[Case]] | None = None  # None: any broadcastable shapes
     positive_definite: bool = False  # test it on such matrices only
     expects: str = ""  # for errors: what shapes it takes
+    each: bool = False  # it acts on every element by itself, as elementwise ops do
     definition: Callable[..., Any] | None = None  # the same value in terms of simpler ops
 
 

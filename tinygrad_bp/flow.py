@@ -24,14 +24,7 @@ class Flow:
     """
 
     def __init__(self, root: Tensor, cotangent: Any = None) -> None:
-        if not isinstance(root, Tensor):
-            raise GraphError(
-                describe(root),
-                where="the root of the graph",
-                expected="a Tensor",
-                repair="Pass the result of a computation with Tensors, such as the loss.",
-            )
-        self.root = root
+        self.root = as_root(root)
         self.nodes: list[Tensor] = list(walk(root))
         self.number: dict[Node, int] = {node: i for i, node in enumerate(self.nodes)}
         self._cotangents: dict[Node, Any] = {}
@@ -44,6 +37,10 @@ class Flow:
         """Return ∂root/∂node, or None where no gradient arrives."""
         found = self._cotangents.get(node)
         return None if found is None else settle(found)
+
+    def arrived(self, node: Node) -> Any:
+        """Return the gradient as it travels: a `Selected` where a branch was not taken."""
+        return self._cotangents.get(node)
 
     def shares(self, node: Node) -> Sequence[Any]:
         """Return what a node passes on to each of its inputs; None where it passes nothing."""
@@ -64,6 +61,18 @@ class Flow:
             return str(name)
         kind = node.op.name if node.op else "leaf" if node.requires_grad else "constant"
         return f"{kind}#{self.number[node]}"
+
+
+def as_root(root: Any) -> Tensor:
+    """Return the root of a graph; raise `GraphError` for anything but a Tensor."""
+    if isinstance(root, Tensor):
+        return root
+    raise GraphError(
+        describe(root),
+        where="the root of the graph",
+        expected="a Tensor",
+        repair="Pass the result of a computation with Tensors, such as the loss.",
+    )
 
 
 def local_derivative(node: Node, slot: int) -> Any:

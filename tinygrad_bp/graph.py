@@ -9,7 +9,7 @@ gives the same bits in every process.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, Protocol
 
@@ -52,7 +52,10 @@ class recording(ContextDecorator):
         self.tokens: list[Token[bool | Callable[[Node], None]]] = []
 
     def __enter__(self) -> None:
-        self.tokens.append(RECORDING.set(self.mode))
+        mode = self.mode
+        if mode is False:  # a listener may want to hear also of what needs no gradient
+            mode = getattr(RECORDING.get(), "muted", False)
+        self.tokens.append(RECORDING.set(mode))
 
     def __exit__(self, *exception: object) -> None:
         RECORDING.reset(self.tokens.pop())
@@ -61,12 +64,36 @@ class recording(ContextDecorator):
         return recording(self.mode)
 
 
+# None, or a function that is given what a backward pass yields, looks at it and yields it again.
+WATCHING: ContextVar[Callable[[Iterator[Any]], Iterator[Any]] | None]
+WATCHING = ContextVar("watching", default=None)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Let backward passes inside a block go unseen."""
+    token = WATCHING.set(None)
+    try:
+        yield
+    finally:
+        WATCHING.reset(token)
+
+
+def watched(pulled: Iterator[Any]) -> Iterator[Any]:
+    """Show a backward pass to whoever watches."""
+    watch = WATCHING.get()
+    return pulled if watch is None else watch(pulled)
+
+
 # ---------------------------------------------------------------------------------- reading
 
 
-def walk(*roots: Node) -> Iterator[Any]:
-    """Yield every node that the roots depend on, once, each after all of its inputs."""
-    seen: set[Node] = set()  # asked for membership only, never iterated
+def walk(*roots: Node, stop: Collection[Node] = ()) -> Iterator[Any]:
+    """Yield every node that the roots depend on, once, each after all of its inputs.
+
+    Nodes in ``stop``, and what only they depend on, are left out.
+    """
+    seen: set[Node] = set(stop)  # asked for membership only, never iterated
     stack = [(root, False) for root in reversed(roots)]
     while stack:
         node, inputs_done = stack.pop()

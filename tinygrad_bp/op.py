@@ -97,6 +97,14 @@ class Op:
         """Return for each input its share of the cotangent."""
         raise InputError(f"the derivative of {self.name}", expected="an op that has one")
 
+    def definition(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the same value in terms of simpler ops: a function of (*inputs, *params).
+
+        Readers that do not know the op by itself read its definition instead.
+        """
+        self.facts.definition = function
+        return function
+
     def _rule(self, function: Callable[..., Any]) -> Callable[..., Any]:
         while len(self.rules) in self.skipped:
             self.rules.append(_nothing)

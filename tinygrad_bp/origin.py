@@ -54,6 +54,8 @@ def both(outer: bool | Listener, listener: Listener) -> Listener:
         outer(node)
         listener(node)
 
+    if hasattr(outer, "muted"):
+        tell.muted = both(outer.muted, listener)  # type: ignore[attr-defined]
     return tell
 
 

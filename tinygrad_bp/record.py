@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tinygrad_bp.errors import user_line
+from tinygrad_bp.errors import CompileError, user_line
 from tinygrad_bp.graph import RECORDING
+from tinygrad_bp.selected import Selected
 from tinygrad_bp.tensor import _NO_PARAMS, Tensor
 from tinygrad_bp.validate import as_array
 
@@ -35,6 +36,8 @@ def record(op: "Op", inputs: Sequence[Any], params: dict[str, Any]) -> Tensor:
         value = op.forward(*values, **params)
     except REFUSALS as error:
         raise op.explain(values, params, error) from error
+    except CompileError as error:
+        value = unwritten(op, values, params, error)
     requires_grad = any(x.requires_grad for x in nodes)
     made = any(x.op is not None for x in nodes)
     return _node(op, value, nodes, values, params, requires_grad, made)
@@ -49,6 +52,8 @@ def unary_recorder(op: "Op") -> Callable[[Tensor], Tensor]:
             value = op.forward(x)
         except REFUSALS as error:
             raise op.explain((x,), op.defaults, error) from error
+        except CompileError as error:
+            value = unwritten(op, (x,), op.defaults, error)
         if not a.requires_grad or RECORDING.get() is not True:
             return _node(op, value, (a,), (x,), op.defaults, a.requires_grad, a.op is not None)
         node = _new(Tensor)
@@ -67,12 +72,16 @@ def binary_recorder(op: "Op") -> Callable[[Any, Any], Tensor]:
         if type(a) is not Tensor:
             a = constant(op, 0, a)
         if type(b) is not Tensor:
+            if type(b) is Selected:
+                return NotImplemented  # it adds itself
             b = constant(op, 1, b)
         x, y = a.value, b.value
         try:
             value = op.forward(x, y)
         except REFUSALS as error:
             raise op.explain((x, y), _NO_PARAMS, error) from error
+        except CompileError as error:
+            value = unwritten(op, (x, y), _NO_PARAMS, error)
         requires_grad = a.requires_grad or b.requires_grad
         if not requires_grad or RECORDING.get() is not True:
             made = a.op is not None or b.op is not None
@@ -84,6 +93,14 @@ def binary_recorder(op: "Op") -> Callable[[Any, Any], Tensor]:
         return node
 
     return record_binary
+
+
+def unwritten(op: "Op", values: Sequence[Any], params: dict[str, Any], error: CompileError) -> Any:
+    """Let an op that looks at numbers, where these are not known yet, wait for them."""
+    for value in values:
+        if hasattr(value, "unwritten"):
+            return value.unwritten(op.forward, values, params)
+    raise error
 
 
 def _node(

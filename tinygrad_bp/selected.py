@@ -12,6 +12,7 @@ class Selected:
     """Values where `taken`, and no contribution (rather than a zero factor) elsewhere."""
 
     __slots__ = ("taken", "values")
+    __array_ufunc__ = None  # array + Selected asks Selected, not every element of the array
 
     def __init__(self, values: Any, taken: Any) -> None:
         self.values, self.taken = values, taken

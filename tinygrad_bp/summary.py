@@ -1,5 +1,6 @@
 """Numbers as people read them: three digits wherever the point is, and what is in a large array."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,18 @@ def summarize(array: Any) -> Summary:
     4.0
     """
     values = np.asarray(array, dtype=np.float64).ravel()
+    n = values.size
+    if not n:
+        return _summarize_any(values)
+    low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
+    if not 1e-140 < max(-low, high) < 1e140 and (low or high):  # also NaN; squares must be finite
+        return _summarize_any(values)
+    rms = math.sqrt(float(np.add.reduce(values * values)) / n)
+    return Summary(n, rms, low, high, (n - int(np.count_nonzero(values))) / n, 0.0, 0.0)
+
+
+def _summarize_any(values: np.ndarray) -> Summary:
+    """Do what `summarize` does where something is not finite, or its square is not."""
     finite = values[np.isfinite(values)]
     if not finite.size:
         rms, low, high = 0.0, np.nan, np.nan
@@ -64,9 +77,17 @@ def numbers(array: Any, digits: int = 3) -> str:
         return np.array2string(
             array, separator=", ", formatter={"all": lambda x: number(x, digits)}
         ).replace("\n", "")
-    s = summarize(array)
+    return summary_line(summarize(array), digits)
+
+
+def summary_line(s: Summary, digits: int = 3) -> str:
+    """Write a summary in one line.
+
+    >>> summary_line(summarize([3.0, -4.0, 0.0, np.nan]))
+    'rms 2.89 in [-4, 3], 25% zero, 25% NaN'
+    """
     parts = [f"rms {number(s.rms, digits)} in [{number(s.low, digits)}, {number(s.high, digits)}]"]
     for share, what in ((s.zeros, "zero"), (s.nans, "NaN"), (s.infinities, "infinite")):
         if share:
-            parts.append(f"{number(100 * share, 2)}% {what}")
+            parts.append(f"{number(100 * share)}% {what}")
     return ", ".join(parts)

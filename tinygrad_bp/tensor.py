@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_bp.errors import GraphError, InputError, ShapeError, describe
-from tinygrad_bp.graph import Node, pull_back, recording, walk
+from tinygrad_bp.graph import Node, pull_back, recording, walk, watched
 from tinygrad_bp.selected import Selected, settle
 from tinygrad_bp.validate import as_array
 
@@ -168,7 +168,7 @@ class Tensor(Node):
         seed = self._seed(gradient, "Tensor.backward")
         leaves = []
         with np.errstate(all="ignore"):
-            for node, g in pull_back(self, seed):
+            for node, g in watched(pull_back(self, seed)):
                 if node.op is None:
                     leaves.append((node, settle(g)))  # they add up: only once all went well
                 else:
@@ -218,7 +218,7 @@ class Tensor(Node):
         wanted = set(targets)
         with np.errstate(all="ignore"):
             pulled = pull_back(self, seed, differentiable=differentiable, stop=stop)
-            return {node: settle(g) for node, g in pulled if node in wanted}
+            return {node: settle(g) for node, g in watched(pulled) if node in wanted}
 
     def _seed(self, gradient: Any, where: str, differentiable: bool = False) -> Any:
         """Return the cotangent to start from, checked."""

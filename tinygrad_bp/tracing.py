@@ -147,7 +147,9 @@ def contract_outputs(output: Any, cotangent: Any, where: str) -> tuple[Tensor, A
 def same_structure(tree: Any, given: Any, where: str) -> None:
     """Raise `ShapeError` unless two trees have leaves of the same shapes."""
     wanted = [np.shape(value_of(x)) for x in flatten(tree)[0]]
-    shapes = [as_array(value_of(x), where).shape for x in flatten(given)[0]]
+    shapes = [
+        x.shape if isinstance(x, Tensor) else as_array(x, where).shape for x in flatten(given)[0]
+    ]
     if wanted != shapes:
         raise ShapeError(
             f"shapes {shapes}",

@@ -43,13 +43,13 @@ def as_array(data: Any, name: str, *, dtype: Any = None) -> np.ndarray:
     return copy
 
 
-def as_floats(data: Any, name: str, *, finite: bool = True) -> np.ndarray:
-    """Return `data` as a float64 array, by default refusing NaN and infinity.
+def as_floats(data: Any, name: str, *, finite: bool = True, dtype: Any = np.float64) -> np.ndarray:
+    """Return `data` as an array of floats, by default refusing NaN and infinity.
 
     >>> as_floats([[1, 2]], "X")
     array([[1., 2.]])
     """
-    array = as_array(data, name, dtype=np.float64)
+    array = as_array(data, name, dtype=dtype)
     if finite:
         _refuse_nonfinite(array, name)
     return array
@@ -145,7 +145,7 @@ def _read(data: Any, name: str) -> np.ndarray:
         refuse(name, f"a sparse {type(data).__name__}", "a dense array", "Use data.toarray().")
     try:
         array = np.asarray(_read_frame(data, name) if hasattr(data, "to_numpy") else data)
-    except InputError:
+    except TinygradError:
         raise
     except Exception as error:  # whatever NumPy, or the object's own __array__, has to say
         raise _unreadable(data, name, error) from error

@@ -6,7 +6,6 @@ import numpy as np
 
 from tinygrad_bp.declare import elementwise
 from tinygrad_bp.facts import Domain
-from tinygrad_bp.ops.angle import tanh
 from tinygrad_bp.ops.choice import where
 from tinygrad_bp.ops.elementwise import exp
 
@@ -117,13 +116,13 @@ def gelu(x):
     >>> tg.gelu(tg.Tensor([0.0, 1.0]))
     Tensor([0.        , 0.84119199])
     """
-    return x * (1 + np.tanh(_inner(x))) / 2
+    return x * sigmoid.forward(2 * _inner(x))  # 1 + tanh would lose all digits for x < −5
 
 
 @gelu.derivative
 def _(y, x):
-    t = tanh(_inner(x))
-    return (1 + t) / 2 + x * (1 - t * t) / 2 * _SCALE * (1 + 3 * _CUBIC * x * x)
+    s = sigmoid(2 * _inner(x))
+    return s + y * (1 - s) * 2 * _SCALE * (1 + 3 * _CUBIC * x * x)
 
 
 _SCALE, _CUBIC = math.sqrt(2 / math.pi), 0.044715

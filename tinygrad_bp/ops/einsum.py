@@ -19,7 +19,10 @@ def _einsum_cases(*with_subscripts):
     numpy=(),
     expects="operands that fit the subscripts",
     cases=_einsum_cases(
-        ("ij,jk->ik", (2, 3), (3, 4)), ("ij->j", (2, 3)), ("ij,ki,i->jk", (2, 3), (4, 2), (2,))
+        ("ij,jk->ik", (3, 3), (3, 3)),
+        ("ij,jk->ik", (2, 3), (3, 4)),
+        ("ij->j", (2, 3)),
+        ("ij,ki,i->jk", (2, 3), (4, 2), (2,)),
     ),
 )
 def contract(*operands, subscripts):

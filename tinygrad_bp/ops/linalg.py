@@ -1,9 +1,12 @@
 """Linear algebra on float matrices; leading axes of matmul, solve, inv, det, … are batches."""
 
+import string
+
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
 from tinygrad_bp.ops.choice import abs
+from tinygrad_bp.ops.einsum import contract
 from tinygrad_bp.ops.elementwise import multiply
 from tinygrad_bp.ops.join import stack
 from tinygrad_bp.ops.reduce import sum
@@ -40,6 +43,7 @@ def cases(*shapes, **params):
         ((4, 3), (2, 3, 2)),
         ((2, 0), (0, 3)),
         ((1, 3), (3, 1)),
+        ((3, 3), (3, 3)),
     ),
 )
 def dot(a, b):
@@ -76,6 +80,17 @@ def _(g, y, a, b):
     return moveaxis(reshape(product, (b.shape[-2], *b.shape[:-2], b.shape[-1])), 0, -2)
 
 
+@dot.definition
+def _(a, b):
+    if a.ndim == 0 or b.ndim == 0:
+        return multiply(a, b)
+    letters = iter(string.ascii_lowercase)
+    left = "".join(next(letters) for _ in range(a.ndim))
+    rest = "".join(next(letters) for _ in range(b.ndim - 1))
+    right = rest[:-1] + left[-1] + rest[-1:]
+    return contract(a, b, subscripts=f"{left},{right}->{left[:-1]}{rest}")
+
+
 def _matrices(g, a, b):
     """Flatten g, a, b to matrices G (rows, columns), A (rows, inner), B (inner, columns)."""
     inner = a.shape[-1]
@@ -104,6 +119,8 @@ def _matrices(g, a, b):
         ((4, 2, 3), (3,)),
         ((3,), (4, 3, 2)),
         ((2, 0), (0, 3)),
+        ((3, 3), (3, 3)),
+        ((3, 3, 3), (3, 3)),
     ),
 )
 def matmul(a, b):
@@ -139,6 +156,14 @@ def _(g, y, a, b):
     return matmul(a.mT, g)
 
 
+@matmul.definition
+def _(a, b):
+    row, column = "R"[: a.ndim - 1], "C"[: b.ndim - 1]
+    batch = string.ascii_lowercase[: max(a.ndim, b.ndim, 2) - 2]
+    left, right = (batch[len(batch) - max(x.ndim - 2, 0) :] for x in (a, b))
+    return contract(a, b, subscripts=f"{left}{row}K,{right}K{column}->{batch}{row}{column}")
+
+
 @derived(symbol="⊗", method=False, cases=cases(((3,), (2,)), ((2, 2), (3,)), ((), (2,))))
 def outer(a, b):
     """Multiply every element of a with every one of b: y[i, j] = a[i] · b[j] (both flattened).
@@ -162,7 +187,7 @@ def _square_cases(*more):
     method=False,
     numpy=np.linalg.solve,
     expects=f"a: {SQUARE}, not singular; b: as many rows",
-    cases=cases(((3, 3), (3,)), ((3, 3), (3, 2)), ((2, 3, 3), (2, 3, 1))),
+    cases=cases(((3, 3), (3,)), ((3, 3), (3, 2)), ((3, 3), (3, 3)), ((2, 3, 3), (2, 3, 1))),
 )
 def solve(a, b):
     """Solve a · y = b for y; b is one vector or has columns in its last axis.

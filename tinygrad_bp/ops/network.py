@@ -6,17 +6,53 @@ from tinygrad_bp.declare import derived, structural
 from tinygrad_bp.errors import InputError, ShapeError
 from tinygrad_bp.ops.choice import where
 from tinygrad_bp.ops.einsum import einsum
-from tinygrad_bp.ops.elementwise import exp
+from tinygrad_bp.ops.elementwise import exp, log
 from tinygrad_bp.ops.join import pad_constant, stack
 from tinygrad_bp.ops.linalg import cases
-from tinygrad_bp.ops.reduce import logsumexp, max, mean, sum
-from tinygrad_bp.ops.shape import astensor, getitem
+from tinygrad_bp.ops.reduce import (
+    AXES,
+    max,
+    mean,
+    nonempty_axis_cases,
+    sum,
+    tuple_of,
+    with_axes,
+)
+from tinygrad_bp.ops.shape import astensor, getitem, reshape
 from tinygrad_bp.validate import as_count
 
 
 def _axis_cases(shape):
     shape = tuple(n or 1 for n in shape) or (3,)
     return [((shape,), {"axis": axis}) for axis in range(-1, len(shape))]
+
+
+@structural("logΣexp", numpy=(), cases=nonempty_axis_cases, expects=AXES)
+def logsumexp(x, axis=None, keepdims=False):
+    """Return ln Σ eˣ along `axis` (None: of all) without overflow; its gradient is the softmax.
+
+    >>> tg.logsumexp(tg.Tensor([1000.0, 1000.0]))
+    Tensor(1000.69314718)
+    """
+    axes = tuple_of(axis)
+    largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(divide="ignore"):
+        total = np.log(np.sum(np.exp(x - shift), axis=axes, keepdims=True)) + shift
+    return total if keepdims else np.reshape(total, np.sum(x, axis=axes).shape)
+
+
+@logsumexp.vjp
+def _(g, y, x, axis, keepdims):
+    return with_axes(g, x, axis) * exp(x - with_axes(y, x, axis))
+
+
+@logsumexp.definition
+def _(x, axis, keepdims):
+    largest = np.max(x.data, axis=tuple_of(axis), keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(largest), largest, 0).astype(x.dtype)
+    total = log(sum(exp(x - shift), axis, True)) + shift
+    return total if keepdims else reshape(total, sum.forward(x.data, axis).shape)
 
 
 @structural("softmax", numpy=(), cases=_axis_cases, expects="an axis that the input has")
@@ -35,6 +71,12 @@ def _(g, y, x, axis):
     return y * (g - sum(g * y, axis, True))
 
 
+@softmax.definition
+def _(x, axis):
+    e = exp(x - np.max(x.data, axis=axis, keepdims=True))
+    return e / sum(e, axis, True)
+
+
 @structural("log softmax", numpy=(), cases=_axis_cases, expects="an axis that the input has")
 def log_softmax(x, axis=-1):
     """Return the logarithm of the softmax: yᵢ = xᵢ − ln Σ e^xⱼ, without overflow.
@@ -48,6 +90,11 @@ def log_softmax(x, axis=-1):
 @log_softmax.vjp
 def _(g, y, x, axis):
     return g - exp(y) * sum(g, axis, True)
+
+
+@log_softmax.definition
+def _(x, axis):
+    return x - logsumexp(x, axis, True)
 
 
 @derived(method=False, cases=cases(((4, 3),), targets=np.array([0, 2, 1, 1])))

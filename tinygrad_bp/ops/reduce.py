@@ -1,15 +1,18 @@
 """Reductions: sums, means, extremes, norms, running sums. `axis` is None, a number or several."""
 
 import math
+import string
+from itertools import accumulate
 
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
 from tinygrad_bp.errors import InputError
 from tinygrad_bp.facts import Domain
-from tinygrad_bp.ops.choice import abs, where
-from tinygrad_bp.ops.elementwise import exp, power, square
-from tinygrad_bp.ops.join import concatenate
+from tinygrad_bp.ops.choice import abs, maximum, minimum, where
+from tinygrad_bp.ops.einsum import contract
+from tinygrad_bp.ops.elementwise import add, multiply, power, sqrt, square
+from tinygrad_bp.ops.join import concatenate, stack
 from tinygrad_bp.ops.shape import (
     astensor,
     broadcast_to,
@@ -19,6 +22,8 @@ from tinygrad_bp.ops.shape import (
     moveaxis,
     of_rank,
     reshape,
+    take,
+    truncate,
 )
 
 AXES = "axes that the input has"
@@ -75,12 +80,21 @@ def sum(x, axis=None, keepdims=False):
     >>> tg.sum(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([4., 6.])
     """
-    return np.add.reduce(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.add.reduce(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 @sum.vjp
 def _(g, y, x, axis, keepdims):
     return broadcast_to(g if axis is None else with_axes(g, x, axis), x.shape)
+
+
+@sum.definition
+def _(x, axis, keepdims):
+    letters, axes = string.ascii_letters[: x.ndim], axes_of(x, axis)
+    kept = "".join(letter for i, letter in enumerate(letters) if i not in axes)
+    if x.dtype.kind != "f":
+        x = truncate(x, np.add.reduce(np.zeros(0, x.dtype)).dtype)
+    return with_axes(contract(x, subscripts=f"{letters}->{kept}"), x, axis, keepdims)
 
 
 @structural("mean", routes=True, cases=nonempty_axis_cases, expects=AXES)
@@ -90,12 +104,17 @@ def mean(x, axis=None, keepdims=False):
     >>> tg.mean(tg.Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([2., 3.])
     """
-    return np.mean(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.mean(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 @mean.vjp
 def _(g, y, x, axis, keepdims):
     return broadcast_to(with_axes(g, x, axis) / count_along(x, axis), x.shape)
+
+
+@mean.definition
+def _(x, axis, keepdims):
+    return sum(x, axis, keepdims) / count_along(x, axis)
 
 
 @structural(
@@ -119,6 +138,13 @@ def _(g, y, x, axis):
     return reshape(flip(cumsum(flip(g, along), along), along), x.shape)
 
 
+@cumsum.definition
+def _(x, axis):
+    along, x = (0, reshape(x, (-1,))) if axis is None else (axis, x)
+    running = list(accumulate((take(x, along, i) for i in range(x.shape[along])), add))
+    return stack(running, along) if running else x
+
+
 @derived(symbol="Π", cases=axis_cases, numpy=np.prod)
 def prod(x, axis=None, keepdims=False):
     """Multiply the elements along `axis` (None: all), in pairs.
@@ -132,17 +158,21 @@ def prod(x, axis=None, keepdims=False):
     array([0., 6., 0.])
     """
     x = astensor(x)
+    if count_along(x, axis) == 0:
+        return sum(x, axis, keepdims) + 1
+    return in_pairs(multiply, x, axis, keepdims)
+
+
+def in_pairs(combine, x, axis, keepdims):
+    """Combine the elements along `axis` in pairs, then the results in pairs, and so on."""
     axes = axes_of(x, axis)
-    factors = moveaxis(x, axes, range(len(axes)))
-    factors = reshape(factors, (count_along(x, axis), *factors.shape[len(axes) :]))
-    if len(factors) == 0:
-        factors = concatenate([factors, np.ones((1, *factors.shape[1:]), x.dtype)])
-    while len(factors) > 1:
-        half = len(factors) // 2
-        pairs = factors[:half] * factors[half : 2 * half]
-        factors = concatenate([pairs, factors[2 * half :]]) if len(factors) % 2 else pairs
-    product = getitem(factors, 0)
-    return with_axes(product, x, axis, keepdims)
+    parts = moveaxis(x, axes, range(len(axes)))
+    parts = reshape(parts, (count_along(x, axis), *parts.shape[len(axes) :]))
+    while len(parts) > 1:
+        half = len(parts) // 2
+        pairs = combine(parts[:half], parts[half : 2 * half])
+        parts = concatenate([pairs, parts[2 * half :]]) if len(parts) % 2 else pairs
+    return with_axes(getitem(parts, 0), x, axis, keepdims)
 
 
 @derived(cases=of_rank(2, offset=0))
@@ -165,7 +195,7 @@ def max(x, axis=None, keepdims=False):
     >>> tg.max(tg.Tensor([[1.0, 2.0], [3.0, 0.0]]), axis=0)
     Tensor([3., 2.])
     """
-    return np.max(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.max(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 @max.vjp
@@ -180,12 +210,32 @@ def min(x, axis=None, keepdims=False):
     >>> tg.min(tg.Tensor([[1.0, 2.0], [3.0, 0.0]]), axis=0)
     Tensor([1., 0.])
     """
-    return np.min(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.min(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 @min.vjp
 def _(g, y, x, axis, keepdims):
     return share_among_extremes(g, y, x, axis)
+
+
+@max.definition
+def _(x, axis, keepdims):
+    return extreme_in_pairs(maximum, max.forward, x, axis, keepdims)
+
+
+@min.definition
+def _(x, axis, keepdims):
+    return extreme_in_pairs(minimum, min.forward, x, axis, keepdims)
+
+
+def extreme_in_pairs(combine, forward, x, axis, keepdims):
+    """Compare in pairs; where extremes are equal, pairs would share unequally, so average them."""
+    tied = np.asarray(x.data == forward(x.data, axis, True))
+    count = tied.sum(tuple_of(axis), keepdims=True)
+    if np.all(count == 1):
+        return in_pairs(combine, x, axis, keepdims)
+    total = sum(where(tied, x, 0), axis, True) / count
+    return total if keepdims else reshape(total, sum.forward(x.data, axis).shape)
 
 
 def share_among_extremes(g, y, x, axis):
@@ -221,7 +271,7 @@ def any(x, axis=None, keepdims=False):
     >>> bool(tg.any(tg.Tensor([1.0, 5.0]) > 3.0))
     True
     """
-    return np.any(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.any(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 @structural("all", constant=True, cases=axis_cases)
@@ -231,7 +281,7 @@ def all(x, axis=None, keepdims=False):
     >>> bool(tg.all(tg.Tensor([1.0, 5.0]) > 3.0))
     False
     """
-    return np.all(x, axis=_tuple(axis), keepdims=keepdims)
+    return np.all(x, axis=tuple_of(axis), keepdims=keepdims)
 
 
 # ---------------------------------------------------------------------------------- spread
@@ -280,10 +330,10 @@ def euclidean_norm(x, axis=None, keepdims=False):
     >>> tg.euclidean_norm(tg.Tensor([3.0, 4.0]))
     Tensor(5.)
     """
-    largest = np.max(np.abs(x), axis=_tuple(axis), keepdims=True, initial=0)
+    largest = np.max(np.abs(x), axis=tuple_of(axis), keepdims=True, initial=0)
     scale = np.where((largest > 0) & np.isfinite(largest), largest, 1)  # x² must not overflow
-    total = np.sqrt(np.sum(np.square(x / scale), axis=_tuple(axis), keepdims=True)) * scale
-    return total if keepdims else np.reshape(total, np.sum(x, axis=_tuple(axis)).shape)
+    total = np.sqrt(np.sum(np.square(x / scale), axis=tuple_of(axis), keepdims=True)) * scale
+    return total if keepdims else np.reshape(total, np.sum(x, axis=tuple_of(axis)).shape)
 
 
 @euclidean_norm.vjp
@@ -330,25 +380,15 @@ def norm(x, ord=None, axis=None, keepdims=False):
     return where(total == 0, 0, power(total, 1 / ord))  # the slope of the root at 0 is infinite
 
 
-@structural("logΣexp", numpy=(), cases=nonempty_axis_cases, expects=AXES)
-def logsumexp(x, axis=None, keepdims=False):
-    """Return ln Σ eˣ along `axis` (None: of all) without overflow; its gradient is the softmax.
-
-    >>> tg.logsumexp(tg.Tensor([1000.0, 1000.0]))
-    Tensor(1000.69314718)
-    """
-    axes = _tuple(axis)
-    largest = np.max(x, axis=axes, keepdims=True, initial=-np.inf)
-    shift = np.where(np.isfinite(largest), largest, 0)
-    with np.errstate(divide="ignore"):
-        total = np.log(np.sum(np.exp(x - shift), axis=axes, keepdims=True)) + shift
-    return total if keepdims else np.reshape(total, np.sum(x, axis=axes).shape)
+@euclidean_norm.definition
+def _(x, axis, keepdims):
+    largest = np.max(np.abs(x.data), initial=0)
+    scale = largest if np.isfinite(largest) and not 1e-15 < largest < 1e15 and largest else 1
+    total = sum(square(x / scale if scale != 1 else x), axis, keepdims)
+    root = sqrt(total) if np.all(total.data) else where(total == 0, 0, sqrt(total))
+    return root * scale if scale != 1 else root
 
 
-@logsumexp.vjp
-def _(g, y, x, axis, keepdims):
-    return with_axes(g, x, axis) * exp(x - with_axes(y, x, axis))
-
-
-def _tuple(axis):
+def tuple_of(axis):
+    """Return `axis` as NumPy takes it."""
     return tuple(axis) if isinstance(axis, list) else axis

@@ -145,7 +145,7 @@ def moveaxis(x, source, destination):
     inputs=1,
     routes=True,
     expects="a shape that the input broadcasts to",
-    cases=lambda shape: [((shape,), {"shape": (2, *shape)})],
+    cases=lambda shape: [((shape,), {"shape": (n, *shape)}) for n in (2, 3)],
 )
 def broadcast_to(x, shape):
     """Repeat along new or single axes until the shape is `shape`.
@@ -167,7 +167,13 @@ def _(g, y, x, shape):
 
 
 @structural(
-    "dtype", inputs=1, method=False, numpy=(), routes=True, cases=with_params(dtype=np.float64)
+    "dtype",
+    inputs=1,
+    method=False,
+    numpy=(),
+    routes=True,
+    each=True,
+    cases=with_params(dtype=np.float64),
 )
 def cast(x, dtype):
     """Convert to another floating-point dtype; gradients are converted back.
@@ -175,7 +181,7 @@ def cast(x, dtype):
     >>> tg.cast(tg.Tensor([1.0, 2.0]), np.float32).dtype
     dtype('float32')
     """
-    return np.asarray(x).astype(dtype)[()]
+    return (x if hasattr(x, "astype") else np.asarray(x)).astype(dtype)[()]
 
 
 @cast.vjp
@@ -184,7 +190,13 @@ def _(g, y, x, dtype):
 
 
 @structural(
-    "dtype", inputs=1, constant=True, method=False, numpy=(), cases=with_params(dtype=np.int64)
+    "dtype",
+    inputs=1,
+    constant=True,
+    method=False,
+    numpy=(),
+    each=True,
+    cases=with_params(dtype=np.int64),
 )
 def truncate(x, dtype):
     """Convert to an integer or boolean dtype, which has no gradient.
@@ -192,7 +204,7 @@ def truncate(x, dtype):
     >>> tg.truncate(tg.Tensor([1.5, -1.5]), np.int64)
     Tensor([ 1, -1], dtype=int64)
     """
-    return np.asarray(x).astype(dtype)[()]
+    return (x if hasattr(x, "astype") else np.asarray(x)).astype(dtype)[()]
 
 
 @derived(symbol="dtype", numpy=np.astype, cases=with_params(dtype=np.float64))
@@ -257,7 +269,10 @@ def _(g, y, x, index):
     cases=lambda s: (
         [((s,), {"index": (np.array([1]), ...), "shape": (2, *s[1:])})]
         if s[:1] == (1,)
-        else [(((3,),), {"index": np.array([0, 2, 0]), "shape": (4,)})]
+        else [
+            (((3,),), {"index": np.array([0, 2, 0]), "shape": (4,)}),
+            (((3, 3),), {"index": np.array([2, 0, 2]), "shape": (4, 3)}),
+        ]
     ),
 )
 def scatter(x, index, shape):
@@ -266,6 +281,8 @@ def scatter(x, index, shape):
     >>> tg.scatter(tg.Tensor([1.0, 2.0, 3.0]), np.array([0, 0, 2]), (3,))
     Tensor([3., 0., 3.])
     """
+    if hasattr(x, "scatter"):  # a value that is not known yet
+        return x.scatter(index, shape)
     y = np.zeros(shape, np.asarray(x).dtype)
     parts = index if isinstance(index, tuple) else (index,)
     if all(isinstance(p, int | slice) or p is None or p is ... for p in parts):
