@@ -1,0 +1,1 @@
+"""Finding what went wrong: measures of a graph, badges, findings, `diagnose` and `debug`."""
