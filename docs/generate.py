@@ -1,7 +1,8 @@
 """Write the parts of the documents that follow from the library itself.
 
 Run from the project root: ``python docs/generate.py [folder]``. The folder (docs/ itself, unless
-named) gets the table of NumPy functions and the picture of the README's first program.
+named) gets the table of NumPy functions and the pictures: that of the README's first program, that
+of the demo, and every drawing to which a program of drawing.md or explaining.md gives a name.
 """
 
 import contextlib
@@ -10,24 +11,31 @@ import re
 import sys
 from pathlib import Path
 
-import graphviz
 import numpy as np
 
+import tinygrad_bp as tg
+from tinygrad_bp.demo import train_xor, xor_drawing
 from tinygrad_bp.facts import OPS
-from tinygrad_bp.graph import walk
 from tinygrad_bp.numpy_protocol import PLAIN_ANSWERS, REDUCTIONS, supported
+from tinygrad_bp.render.drawing import Drawing
 
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 
 
 def main(folder=DOCS):
-    """Write the page and the picture into `folder`."""
+    """Write the page and the pictures into `folder`."""
     (folder / "images").mkdir(exist_ok=True)
     (folder / "numpy_functions.md").write_text(numpy_functions(), encoding="utf-8")
-    graph = picture(run(first_program())["error"])
-    graph.save(folder / "images/first_program.dot")
-    (folder / "images/first_program.svg").write_bytes(graph.pipe("svg"))
+    first = run(programs(README)[0])
+    drawings = {}
+    for page in ("drawing.md", "explaining.md"):
+        drawings |= drawn(run("\n".join(programs(DOCS / page))))
+    drawings["first_program"] = tg.draw(first["error"], names=first)
+    drawings["xor"] = xor_drawing(trained_on_xor())
+    for name, drawing in drawings.items():  # not placed by Graphviz, whose versions differ
+        path = folder / f"images/{name}.svg"
+        path.write_text(drawing.svg(engine="own"), encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------------- the table
@@ -79,12 +87,12 @@ def listed(names):
     return ", ".join(f"`{name}`" for name in names)
 
 
-# ---------------------------------------------------------------------------------- the picture
+# ---------------------------------------------------------------------------------- the pictures
 
 
-def first_program():
-    """Return the first program of the README."""
-    return re.search(r"^```python\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)[1]
+def programs(page):
+    """Return the programs of a page."""
+    return re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
 
 
 def run(program):
@@ -95,28 +103,15 @@ def run(program):
     return names
 
 
-def picture(root):
-    """Draw a recorded graph: for every tensor what made it, its value and its gradient."""
-    graph = graphviz.Digraph(
-        graph_attr={"rankdir": "LR", "bgcolor": "white"},
-        node_attr={"fontname": "Helvetica", "fontsize": "11", "style": "filled"},
-    )
-    number = {node: f"n{i}" for i, node in enumerate(walk(root))}
-    for node, key in number.items():
-        leaf, constant = node.op is None, node.grad is None
-        lines = [node.name or ("constant" if leaf else node.op.facts.symbol)]
-        lines.append(short(node.data))
-        lines += [] if constant else [f"gradient {short(node.grad)}"]
-        color = "#eeeeee" if constant else "#cfe8ff" if leaf else "#fff3c4"
-        graph.node(key, "\n".join(lines), shape="box" if leaf else "ellipse", fillcolor=color)
-        for x in node.inputs:
-            graph.edge(number[x], key)
-    return graph
+def trained_on_xor():
+    """Return the network of the demo after a quarter of its training."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return train_xor(epochs=5000)[0]
 
 
-def short(array):
-    """Return an array with four significant digits."""
-    return np.array2string(np.asarray(array), separator=", ", formatter={"float": "{:.4g}".format})
+def drawn(names):
+    """Return the drawings among the names of a program."""
+    return {name: thing for name, thing in names.items() if isinstance(thing, Drawing)}
 
 
 if __name__ == "__main__":

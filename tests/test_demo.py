@@ -1,11 +1,13 @@
 """The demo shows what it does, on a terminal and off it, and leaves cleanly."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,14 +18,29 @@ ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-u", "-m", "tinygrad_bp"]
 WITHOUT = "import sys; sys.modules[{!r}] = None; from tinygrad_bp.__main__ import main; "
 QUICK = "sys.exit(main(['demo', '--quick']))"
+SLOW = (  # minutes, so that there is time to interrupt it however busy the machine is
+    "import functools, signal, sys; from tinygrad_bp import NeuralNetwork as N; "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a shell's `&` turns it off
+    "N.fit = functools.partialmethod(N.fit, engine='eager'); "
+    "from tinygrad_bp.__main__ import main; sys.exit(main(['demo']))"
+)
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def here(tmp_path_factory):
+    """An empty folder in which everything runs, since the demo writes where it is started."""
+    folder = tmp_path_factory.mktemp("demo")
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.setenv("PYTHONPATH", str(ROOT))
+        yield folder
 
 
 @pytest.fixture(scope="module")
-def plain():
+def plain(here):
     return run(*COMMAND, "demo", "--quick")
 
 
@@ -34,7 +51,7 @@ def on_a_terminal(*command, until=b""):
     """
     ours, theirs = os.openpty()
     streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
-    with subprocess.Popen(command, cwd=ROOT, **streams) as process:
+    with subprocess.Popen(command, **streams) as process:
         os.close(theirs)
         shown = b""
         while chunk := read(ours):
@@ -112,12 +129,60 @@ def test_without_scikit_learn_it_trains_xor_says_how_to_get_the_digits_and_fails
     )
 
 
+# ---------------------------------------------------------------------------------- its picture
+
+
+def test_it_writes_a_picture_and_a_page_of_the_xor_network_and_says_where(plain, here):
+    assert "\n  xor.svg\n  xor.html\n" in plain.stdout
+    svg = (here / "xor.svg").read_text("utf-8")
+    shown = {element.text for element in ElementTree.fromstring(svg).iter()}
+    assert {"W0[0, 0]", "W0[2, 2]", "W1[2, 0]", "output", "error"} <= shown
+    assert "44 nodes: 12 leaves, 5 constants, 27 ops." in shown
+    assert "<title>error</title>" in (here / "xor.html").read_text("utf-8")
+
+
+def test_it_overwrites_nothing_but_what_it_has_written_itself(plain, tmp_path):
+    (tmp_path / "xor.html").write_text("mine")
+    for _ in range(2):
+        result = run(*COMMAND, "demo", "--quick", "--folder", tmp_path)
+        assert f"\n  {tmp_path}/xor-2.svg\n  {tmp_path}/xor-2.html\n" in result.stdout
+    assert sorted(os.listdir(tmp_path)) == ["xor-2.html", "xor-2.svg", "xor.html"]
+    assert (tmp_path / "xor.html").read_text() == "mine"
+
+
+def test_a_folder_that_is_not_there_is_told_at_once():
+    result = run(*COMMAND, "demo", "--quick", "--folder", "nowhere")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "There is no folder 'nowhere' for the picture of the network.\n"
+
+
+def test_a_picture_that_cannot_be_written_is_told_after_what_was_learned(tmp_path):
+    code = WITHOUT.format("nothing") + (
+        "import tinygrad_bp.render.save as save; from pathlib import Path\n"
+        "def full(*_): raise OSError(28, 'No space left on device')\n"
+        "Path.replace = full\n" + QUICK
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert result.returncode == 1
+    assert "XOR:\n" in result.stdout
+    assert result.stderr == (
+        "The picture of the network was not written. demo: got the path 'xor.svg'; expected a file "
+        "that can be written. The system says: No space left on device.\n"
+    )
+    assert os.listdir(tmp_path) == []
+
+
 # ---------------------------------------------------------------------------------- how it leaves
 
 
 def test_ctrl_c_leaves_with_one_line_and_status_130():
     process = subprocess.Popen(
-        [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-u", "-c", SLOW],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while "epoch=1," not in process.stdout.readline():
         pass
@@ -128,7 +193,7 @@ def test_ctrl_c_leaves_with_one_line_and_status_130():
 
 
 def test_ctrl_c_on_a_terminal_leaves_the_bar_on_a_line_of_its_own():
-    status, shown = on_a_terminal(*COMMAND, "demo", until=b"epoch=1,")
+    status, shown = on_a_terminal(sys.executable, "-c", SLOW, until=b"epoch=1,")
     assert status == 130
     assert "Traceback" not in shown
     assert shown.endswith("\r\nInterrupted.\r\n")
@@ -137,7 +202,7 @@ def test_ctrl_c_on_a_terminal_leaves_the_bar_on_a_line_of_its_own():
 @pytest.mark.parametrize("buffering", [[], ["-u"]])
 def test_a_reader_that_has_seen_enough_is_no_error(buffering):
     command = [sys.executable, *buffering, "-m", "tinygrad_bp", "demo", "--quick"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
     assert process.wait() == 141

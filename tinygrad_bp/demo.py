@@ -1,15 +1,24 @@
 """The demonstration: the documented networks learn XOR and the handwritten digits."""
 
 import io
+import itertools
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from tinygrad_bp.errors import StoreError
 from tinygrad_bp.nn import NeuralNetwork
+from tinygrad_bp.nn.network import forward, loss
+from tinygrad_bp.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tinygrad_bp.render.drawing import Drawing
 
 SEED = 0  # of NumPy's global generator, which the documented network and its split use
 DIGITS_MISSING = (
@@ -18,12 +27,22 @@ DIGITS_MISSING = (
 )
 
 
-def run(*, quick: bool = False) -> int:
+def run(*, quick: bool = False, folder: str = ".") -> int:
     """Train both networks, print what they have learned, and return the exit status.
 
-    That is 1, after XOR, if scikit-learn is missing: half of what was asked for was not done.
+    That is 1, after XOR, if its picture cannot be written into `folder`, and if scikit-learn is
+    missing: part of what was asked for was not done.
     """
-    xor = train_xor(epochs=200 if quick else 20000)
+    if not Path(folder).is_dir():  # told before the two minutes, not after
+        print(f"There is no folder {folder!r} for the picture of the network.", file=sys.stderr)
+        return 1
+    network, xor = train_xor(epochs=200 if quick else 20000)
+    try:
+        xor += f"\n\n{save_picture(network, Path(folder))}"
+    except StoreError as error:
+        print(f"\n{xor}\n", flush=True)
+        print(f"The picture of the network was not written. {error}", file=sys.stderr)
+        return 1
     try:
         report = train_digits(epochs=5 if quick else 1000)
     except ModuleNotFoundError as error:
@@ -36,8 +55,8 @@ def run(*, quick: bool = False) -> int:
     return 0
 
 
-def train_xor(epochs: int) -> str:
-    """Train 2-2-1 on XOR and return the table of its predictions."""
+def train_xor(epochs: int) -> tuple[NeuralNetwork, str]:
+    """Train 2-2-1 on XOR and return it with the table of its predictions."""
     np.random.seed(SEED)
     X = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     y = np.array([[0], [1], [1], [0]])
@@ -48,7 +67,52 @@ def train_xor(epochs: int) -> str:
     for x, target, prediction in zip(X, y[:, 0], network.predict(X)[:, 0], strict=True):
         step = int(prediction > 0.5)
         lines.append(f"{x!s:>6}{target:>15}{prediction:>13.4f}{step:>7}")
-    return "\n".join(lines)
+    return network, "\n".join(lines)
+
+
+def xor_drawing(network: NeuralNetwork) -> "Drawing":
+    """Draw the error of one sample and its gradient, number by number."""
+    from tinygrad_bp.render.draw import draw
+
+    x = Tensor([[1.0, 1.0, 1.0]], name="x", requires_grad=False)  # both inputs, and the bias
+    target = Tensor([[0.0]], name="target", requires_grad=False)
+    weights = [Tensor(W, name=f"W{i}") for i, W in enumerate(network.W)]
+    output = forward(x, weights)
+    error = loss(output, target)
+    return draw(error, level="scalar", names={"output": output, "error": error})
+
+
+def save_picture(network: NeuralNetwork, folder: Path) -> str:
+    """Write the picture and the page of a network, and say where they are."""
+    from tinygrad_bp.render.save import write
+
+    drawing = xor_drawing(network)
+    contents = {".svg": drawing.svg(engine="own"), ".html": drawing.html()}
+    path = free_path(folder, "xor", contents)
+    for suffix, text in contents.items():
+        write(path.with_suffix(suffix), text.encode(), "demo")
+    return (
+        "How the error of [1 1] flows back to every weight, as a picture and as a page to explore:"
+        f"\n  {path}.svg\n  {path}.html"
+    )
+
+
+def free_path(folder: Path, name: str, contents: dict[str, str]) -> Path:
+    """Return a path without suffix under which nothing is lost: no other file has that name."""
+    for number in itertools.count(1):
+        path = folder / (name if number == 1 else f"{name}-{number}")
+        files = {path.with_suffix(suffix): text for suffix, text in contents.items()}
+        if not any(os.path.lexists(file) and not holds(file, files[file]) for file in files):
+            return path
+    raise AssertionError("unreachable: there is always a next number")
+
+
+def holds(file: Path, text: str) -> bool:
+    """Tell whether a file holds just this text, because an earlier run has written it."""
+    try:
+        return file.is_file() and file.read_bytes() == text.encode()
+    except OSError:
+        return False
 
 
 def train_digits(epochs: int) -> str:

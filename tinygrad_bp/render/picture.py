@@ -21,6 +21,7 @@ class Card:
     badges: tuple[str, ...] = ()  # worst first
     scope: tuple[str, ...] = ()
     shade: float | None = None  # log10 of the gradient's size relative to the graph's median
+    backward: bool = False  # a node of the gradient graph
     details: tuple[tuple[str, str], ...] = ()  # what the page shows beside: (heading, text)
 
 
@@ -35,6 +36,7 @@ class Arrow:
     share: float | None = None  # of the source's gradient that comes by this edge, 0 to 1
     dashed: bool = False  # no gradient passes
     gradient: bool = False  # an edge of the backward graph
+    marked: bool = False  # on a path that is explained
 
 
 @dataclass(frozen=True)
