@@ -1,0 +1,1 @@
+"""Explaining a gradient: the chain rule, path by path and in numbers."""
