@@ -1,0 +1,139 @@
+"""A failure along a direction is confirmed at an element, found by halving: about log2 n ladders.
+
+At kinks no such element need exist. There the outputs are separated as well, because only for a
+function that bends the same way everywhere a gradient has to lie between both one-sided slopes.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tinygrad_bp.check.judge import BENT, Judge
+from tinygrad_bp.check.report import Finding
+from tinygrad_bp.check.subject import Probe, place
+
+
+class Confirmed(NamedTuple):
+    """What became of a suspicion."""
+
+    finding: Finding
+    position: int | None  # in the vector of all inputs
+
+
+def element_name(probe: Probe, position: int) -> str:
+    """Write an element as ``w[2, 1]``."""
+    argument, index = place(position, probe.shapes)
+    label = probe.subject.labels[argument]
+    return f"{label}[{', '.join(map(str, index))}]" if index else label
+
+
+def confirm(
+    judge: Judge, direction: np.ndarray, gradient: np.ndarray, suspicion: Finding
+) -> Confirmed:
+    """Confirm a failure at one element, or explain why it cannot be confirmed."""
+    judge.bends.clear()
+    found = halve_inputs(judge, direction, gradient, suspicion)
+    if found is not None and not found.finding.kinked:
+        return found
+    if judge.cotangent.size > 1:
+        return separate_outputs(judge, direction, found)
+    if found is not None:
+        return found
+    return joint(judge, suspicion)
+
+
+def halve_inputs(
+    judge: Judge, direction: np.ndarray, gradient: np.ndarray, finding: Finding
+) -> Confirmed | None:
+    """Follow a failure into the half of the elements that shows it, down to one; or None."""
+    support = np.flatnonzero(direction)
+    if not np.isfinite(gradient).all():
+        support = support[~np.isfinite(gradient[support])][:1]
+        finding = compare_at(judge, support, direction, gradient)
+    while support.size > 1:
+        half = support.size // 2
+        worse = Finding("PASS", "", 0.0, 0.0, 0.0, 0.0)
+        for part in (support[:half], support[half:]):
+            found = compare_at(judge, part, direction, gradient)
+            if found.verdict == "FAIL" or (found.suspicious and not worse.suspicious):
+                worse, chosen = found, part
+            if worse.verdict == "FAIL":
+                break
+        if not worse.suspicious:
+            return None
+        support, finding = chosen, worse
+    return Confirmed(finding, int(support[0])) if finding.suspicious else None
+
+
+def compare_at(
+    judge: Judge, support: np.ndarray, direction: np.ndarray, gradient: np.ndarray
+) -> Finding:
+    """Compare along a direction in which only some elements move."""
+    part = np.zeros_like(direction)
+    part[support] = direction[support]
+    name = f"{element_name(judge.probe, int(support[0]))}"
+    if support.size == 1:
+        part[support] = np.abs(part[support])
+    else:
+        name += f" … {element_name(judge.probe, int(support[-1]))}"
+    local = np.zeros_like(gradient)
+    local[support] = gradient[support]
+    found = judge.compare(part, local, name)
+    return found._replace(step=float(part[support[0]])) if support.size == 1 else found
+
+
+def separate_outputs(judge: Judge, direction: np.ndarray, found: Confirmed | None) -> Confirmed:
+    """Look for one output whose gradient fails on its own."""
+    if found is not None and found.position is not None:
+        direction = np.where(np.arange(direction.size) == found.position, direction, 0.0)
+    support = np.flatnonzero(judge.cotangent)
+    while True:
+        parts = (
+            (support[: support.size // 2], support[support.size // 2 :])
+            if support.size > 1
+            else (support,)
+        )
+        for part in parts:
+            one = for_outputs(judge, part)
+            gradient = judge.probe.gradient(judge.origin, one.cotangent)
+            finding = one.compare(direction, gradient, "all inputs")
+            if finding.suspicious:
+                break
+        else:
+            return Confirmed(accepted(finding), None)
+        support = part
+        if support.size == 1:
+            return halve_inputs(one, direction, gradient, finding) or joint(one, finding)
+
+
+def for_outputs(judge: Judge, support: np.ndarray) -> Judge:
+    """Return a judge of some of the outputs."""
+    cotangent = np.zeros_like(judge.cotangent)
+    cotangent[support] = judge.cotangent[support]
+    one = Judge(judge.probe, cotangent, judge.outputs, judge.resolution)
+    one.hear(judge.noise)
+    one.gradient_noise = judge.gradient_noise
+    one.origin = judge.origin
+    return one
+
+
+def accepted(finding: Finding) -> Finding:
+    """Return the verdict on kinks of several outputs, each of which is right on its own."""
+    if finding.verdict == "PASS":
+        return finding
+    return finding._replace(verdict="INCONCLUSIVE", reason="kinks of several outputs meet")
+
+
+def joint(judge: Judge, suspicion: Finding) -> Confirmed:
+    """Judge a failure that no single element shows."""
+    if suspicion.verdict == "IMPRECISE":
+        return Confirmed(suspicion, None)
+    gross = abs(suspicion.analytic - suspicion.numeric) > BENT * suspicion.scale
+    if len(judge.bends) == 1 and gross:
+        return Confirmed(suspicion, None)  # it bends one way: no sub-gradient is outside
+    reason = (
+        "several kinks meet at the point, and no single element is wrong"
+        if judge.bends
+        else "a difference along one direction that no single element shows"
+    )
+    return Confirmed(suspicion._replace(verdict="INCONCLUSIVE", reason=reason), None)
