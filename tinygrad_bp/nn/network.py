@@ -3,7 +3,7 @@
 There is no backward pass in this file. `loss` is a Tensor expression, so the graph has it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -74,13 +74,16 @@ class NeuralNetwork:
         displayUpdate: int = 100,
         *,
         on_epoch: Callable[[int], Any] | None = None,
+        engine: str = "auto",
     ) -> None:
         """Train on the samples in order, `epochs` times, and print the loss now and then.
 
         ``X``: (samples, inputs) finite numbers. ``y``: (samples, outputs), or one number per
         sample if there is one output. The loss ½Σ(prediction − y)² over all samples is printed
         after the first epoch and after every `displayUpdate`. ``on_epoch`` is called with the
-        number of every finished epoch.
+        number of every finished epoch. ``engine``: "eager" trains with the recorded graph itself,
+        "native" and "numpy" with the same graph compiled (equal up to rounding); "auto" compiles
+        where it pays, natively if llvmlite is there.
 
         An interruption leaves the weights of the last whole epoch. Raises `InputError` or
         `ShapeError` for data that do not fit, before anything has changed, and `GraphError` if
@@ -92,18 +95,41 @@ class NeuralNetwork:
         displayUpdate = as_count(displayUpdate, "displayUpdate")
         if on_epoch is not None and not callable(on_epoch):
             refuse("on_epoch", describe(on_epoch), "a function or None", "Pass a function.")
-        weights = self._weights()
-        samples = [_constants(*sample) for sample in zip(X, y, strict=True)]
-        for epoch in range(1, epochs + 1):
-            with np.errstate(all="ignore"):  # divergence is told by an error, in words
-                for x, target in samples:
-                    self._step(weights, x, target)
-            self._keep(weights, f"in epoch {epoch}")
+        stops = range(1, epochs + 1) if on_epoch else _stops(epochs, displayUpdate)
+        for epoch in self._train((X[:, None], y[:, None]), stops, engine):
             if epoch == 1 or epoch % displayUpdate == 0:
                 print(f"[INFO] epoch={epoch}, loss={self.calculate_loss(X, y):.7f}")
             if on_epoch is not None:
-                on_epoch(epoch)
-                weights = self._weights()  # it may have assigned to W
+                on_epoch(epoch)  # it may assign to W
+
+    def _train(
+        self, data: Sequence[np.ndarray], stops: Sequence[int], engine: str
+    ) -> Iterator[int]:
+        """Train up to the last stop, with an engine; yield the number of every stop."""
+        from tinygrad_bp.nn import training  # not needed before, and neither is the compiler
+
+        steps = len(data[0]) * (stops[-1] if stops else 0)
+        loop = training.compiled_loop(self._next_state, self._state(), data, steps, engine)
+        last = 0
+        for stop in stops:
+            if loop is None:
+                self._epochs(data, last, stop)
+            else:
+                loop.state = self._state()
+                for epoch, state in training.run_epochs(loop, data, last, stop):
+                    self._keep(state[:-1], f"in epoch {epoch}")
+            last = stop
+            yield stop
+
+    def _epochs(self, data: Sequence[np.ndarray], last: int, stop: int) -> None:
+        """Train with the recorded graph itself, up to an epoch."""
+        samples = [_constants(*sample) for sample in zip(*data, strict=True)]
+        weights = self._weights()
+        for epoch in range(last + 1, stop + 1):
+            with np.errstate(all="ignore"):  # divergence is told by an error, in words
+                for x, target in samples:
+                    self._step(weights, x, target)
+            self._keep([w.data for w in weights], f"in epoch {epoch}")
 
     def fit_partial(self, x: Any, y: Any) -> None:
         """Make one step of gradient descent on one sample (or the sum over several).
@@ -114,7 +140,7 @@ class NeuralNetwork:
         weights = self._weights()
         with np.errstate(all="ignore"):
             self._step(weights, *_constants(x, y))
-        self._keep(weights, "after this step")
+        self._keep([w.data for w in weights], "after this step")
 
     def _step(self, weights: list[Tensor], x: Tensor, target: Tensor) -> None:
         """Forward, backward, update: w ← w − α ∂E/∂w."""
@@ -124,13 +150,25 @@ class NeuralNetwork:
                 w.data = w - self.alpha * w.grad  # type: ignore[operator]  # backward() set it
                 w.zero_grad()
 
-    def _keep(self, weights: list[Tensor], when: str) -> None:
+    def _state(self) -> list[np.ndarray]:
+        """Return what a compiled step is given: weights and learning rate, as they are now."""
+        return [*(w.data for w in self._weights()), np.array(self.alpha, float)]
+
+    def _next_state(self, state: list[Tensor], x: Tensor, target: Tensor) -> list[Tensor]:
+        """Return w − α ∂E/∂w for all weights: `_step` as one expression, to be compiled."""
+        *weights, alpha = state
+        error = loss(forward(x, weights), target)
+        slopes = error.gradient(*weights, differentiable=True)
+        slopes = slopes if len(weights) > 1 else (slopes,)
+        return [*(w - alpha * s for w, s in zip(weights, slopes, strict=True)), alpha]
+
+    def _keep(self, weights: list[np.ndarray], when: str) -> None:
         """Make the weights of a whole epoch those of the network, all at once."""
-        if not all(np.isfinite(w.data).all() for w in weights):
+        if not all(np.isfinite(w).all() for w in weights):
             given = f"weights that are not finite {when}"
             repair = f"Lower alpha={self.alpha}; the network keeps its last finite weights."
             refuse(repr(self), given, "training that converges", repair, GraphError)
-        self.W[:] = [w.numpy() for w in weights]
+        self.W[:] = [w.copy() for w in weights]
 
     def _weights(self) -> list[Tensor]:
         """Return the weights, which the user may have assigned, as new leaves."""
@@ -196,3 +234,8 @@ def _normal(seed: Any) -> Callable[..., np.ndarray]:
     if not hasattr(seed, "standard_normal"):  # a Generator or a RandomState has it
         seed = np.random.default_rng(as_count(seed, "seed", least=0))
     return lambda *shape: seed.standard_normal(shape)
+
+
+def _stops(epochs: int, every: int) -> list[int]:
+    """List the epochs after which something is printed, and the last one."""
+    return sorted({*range(every, epochs + 1, every), *([1, epochs] if epochs else [])})

@@ -1,0 +1,1 @@
+"""The recorded graph becomes machine code: trace → simplify → schedule → emit."""
