@@ -1,0 +1,1 @@
+"""Files of arrays and a description: `container` is the format, `files` the way to the disk."""
