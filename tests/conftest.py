@@ -1,4 +1,7 @@
-"""What all tests share: how hypothesis searches, and what a missing optional part means."""
+"""What all tests share: how hypothesis searches, and what a missing optional part means.
+
+TINYGRAD_BP_CI names the extras that are installed: there a missing part is a failure.
+"""
 
 import importlib
 import os
@@ -6,6 +9,10 @@ from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tinygrad_bp.facts import OPS
+
+pytest_plugins = ["tinygrad_bp.check.plugin"]  # if it is installed, this is the same plugin
 
 _COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("search", max_examples=20, **_COMMON)
@@ -16,12 +23,12 @@ settings.load_profile(
 
 
 def require(module: str, extra: str = "test") -> ModuleType:
-    """Import an optional part, or skip with the reason; where everything must be there, fail."""
+    """Import an optional part, or skip with the reason; where its extra is installed, fail."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         reason = f"{module} is missing ({error}): pip install 'tinygrad_bp[{extra}]'"
-    if os.environ.get("TINYGRAD_BP_CI"):
+    if extra in os.environ.get("TINYGRAD_BP_CI", "").split():
         pytest.fail(reason)
     pytest.skip(reason)
 
@@ -30,3 +37,17 @@ def require(module: str, extra: str = "test") -> ModuleType:
 def require_fixture():
     """`require` for tests that do not import it."""
     return require
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _machine_code_is_cached_for_this_run_only(tmp_path_factory):
+    os.environ["TINYGRAD_BP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _ops_that_a_test_declares_end_with_it():
+    """They would meet the tests that draw from all ops."""
+    before = dict(OPS)
+    yield
+    OPS.clear()
+    OPS.update(before)

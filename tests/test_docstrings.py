@@ -1,11 +1,11 @@
 """Every example in every docstring runs and prints what it shows; nothing public lacks one."""
 
 import doctest
-import importlib
 import pkgutil
 
 import numpy as np
 import pytest
+from conftest import require
 
 import tinygrad_bp as tg
 from tinygrad_bp.facts import OPS
@@ -26,7 +26,7 @@ def run(test):
 
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_of_a_module_run(name):
-    module = importlib.import_module(name)
+    module = require(name)
     names = {"tg": tg, "np": np, **vars(module)}
     for test in doctest.DocTestFinder().find(module, extraglobs=names):
         run(test)

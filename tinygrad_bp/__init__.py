@@ -40,19 +40,45 @@ __version__ = "0.1.0"
 # The ops are named where they are declared, and nowhere else.
 globals().update({k: op.function if isinstance(op, _Derived) else op for k, op in _OPS.items()})
 
-# Readers of a graph, imported when they are first used.
-_READERS: dict[str, str] = {}
+# Readers of a graph: the module of each public name, imported when it is first used.
+_READERS: dict[str, str] = {
+    "compile": "tinygrad_bp.compiler.compiled",
+    "debug": "tinygrad_bp.diagnosing.debugging",
+    "diagnose": "tinygrad_bp.diagnosing.diagnosis",
+    "draw": "tinygrad_bp.render.draw",
+    "explain": "tinygrad_bp.explaining.explain",
+    "check": "tinygrad_bp.check",
+    "gradcheck": "tinygrad_bp.check",
+    "gradcheck_graph": "tinygrad_bp.check",
+    "load": "tinygrad_bp.nn.keeping",
+    "save": "tinygrad_bp.nn.keeping",
+}
+
+# Modules that stand on optional packages.
+_ROOMS = ("plot", "sklearn")
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return importlib.import_module(f"tinygrad_bp.{name}")
     if name not in _READERS:
         raise AttributeError(f"module 'tinygrad_bp' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_READERS[name]), name)
+    module = importlib.import_module(_READERS[name])
+    value = module if module.__name__ == f"tinygrad_bp.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 
 
 if TYPE_CHECKING:
+    from tinygrad_bp import check as check
+    from tinygrad_bp.check import gradcheck as gradcheck
+    from tinygrad_bp.check import gradcheck_graph as gradcheck_graph
+    from tinygrad_bp.compiler.compiled import compile as compile
+    from tinygrad_bp.diagnosing.debugging import debug as debug
+    from tinygrad_bp.diagnosing.diagnosis import diagnose as diagnose
+    from tinygrad_bp.explaining.explain import explain as explain
+    from tinygrad_bp.nn.keeping import load as load
+    from tinygrad_bp.nn.keeping import save as save
     from tinygrad_bp.ops.activation import *
     from tinygrad_bp.ops.angle import *
     from tinygrad_bp.ops.choice import *
@@ -64,6 +90,7 @@ if TYPE_CHECKING:
     from tinygrad_bp.ops.network import *
     from tinygrad_bp.ops.reduce import *
     from tinygrad_bp.ops.shape import *
+    from tinygrad_bp.render.draw import draw as draw
 
 __all__ = [
     "CompileError", "GradientError", "GraphError", "InputError", "NeuralNetwork", "ShapeError",

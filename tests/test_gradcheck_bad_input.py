@@ -1,0 +1,178 @@
+"""What cannot be checked gets its own clear error or verdict; nothing of the caller's changes."""
+
+import numpy as np
+import pytest
+
+import tinygrad_bp as tg
+from tinygrad_bp.check import gradcheck, gradcheck_graph
+
+X = np.array([0.5, -1.5, 2.0])
+
+
+def changing(x):
+    x *= 2
+    return np.sum(x)
+
+
+REFUSED = {
+    "a result that is None": (
+        lambda: gradcheck(lambda x: None, X),
+        "the result of <lambda>: got None; expected a number or an array. End the function with",
+    ),
+    "a result that is no Tensor": (
+        lambda: gradcheck(lambda x: 3.0, X),
+        "got float 3.0; expected a Tensor, computed from the arguments",
+    ),
+    "a result that is text": (
+        lambda: gradcheck(lambda x: "abc", X, grad=lambda x: x),
+        "the result of <lambda>: got str 'abc'; expected a number or an array",
+    ),
+    "a function that changes its input": (
+        lambda: gradcheck(changing, X, grad=np.ones_like),
+        "got changing, which changes its x in place; expected a function that leaves its arguments",
+    ),
+    "integers": (
+        lambda: gradcheck(lambda x: x, np.arange(3)),
+        r"input 'x': got int64 of shape \(3,\); expected floats, since whole numbers have no",
+    ),
+    "a whole number": (lambda: gradcheck(np.sin, 3, grad=np.cos), "expected floats"),
+    "text": (lambda: gradcheck(np.sin, "abc", grad=np.cos), "expected real numbers"),
+    "no inputs": (
+        lambda: gradcheck(lambda: tg.Tensor(1.0), ()),
+        "argument inputs: got no array; expected at least one",
+    ),
+    "NaN at the point": (
+        lambda: gradcheck(lambda x: x, np.array([1.0, np.nan])),
+        "input 'x': got 1 values that are NaN or infinite; expected finite numbers",
+    ),
+    "infinity at the point": (lambda: gradcheck(lambda x: x, np.inf), "NaN or infinite"),
+    "no function": (lambda: gradcheck(X, X), r"argument f: got float64 of shape \(3,\)"),
+    "order 3": (lambda: gradcheck(tg.sin, X, order=3), "argument order: got 3; expected 1 or 2"),
+    "order 0": (lambda: gradcheck(tg.sin, X, order=0), "argument order: got int 0"),
+    "no resolution": (lambda: gradcheck(tg.sin, X, resolution=0), "argument resolution"),
+    "a seed that is no number": (lambda: gradcheck(tg.sin, X, seed="a"), "argument seed"),
+    "a second order by hand": (
+        lambda: gradcheck(lambda x: np.sum(x * x), X, grad=lambda x: 2 * x, order=2),
+        "argument order: got 2, and a gradient written by hand",
+    ),
+    "a gradient that is None": (
+        lambda: gradcheck(lambda x: np.sum(x), X, grad=lambda x: None),
+        "the hand-written gradient: got None; expected an array",
+    ),
+    "too few gradients": (
+        lambda: gradcheck(lambda x, y: np.sum(x * y), (X, X), grad=lambda x, y: y),
+        "got 1 arrays; expected 2, one for each input",
+    ),
+    "a gradient that is no Jacobian": (
+        lambda: gradcheck(lambda x: x[:2] * 1.0, X, grad=lambda x: np.ones(4)),
+        r"got shape \(4,\) for a value of shape \(2,\) and an input of shape \(3,\)",
+    ),
+    "a graph that is none": (
+        lambda: gradcheck_graph(tg.Tensor(1.0)),
+        "gradcheck_graph: got float64 1.0; expected a tensor that was computed from one",
+    ),
+    "a graph that is an array": (lambda: gradcheck_graph(X), "gradcheck_graph: got float64"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_checked_is_refused_in_words(name):
+    call, text = REFUSED[name]
+    with pytest.raises(tg.TinygradError, match=text):
+        call()
+
+
+def test_a_random_function_is_inconclusive_and_told_so():
+    rng = np.random.default_rng(0)
+    report = gradcheck(lambda x: np.sum(x) + rng.normal(), X, grad=np.ones_like)
+    assert report.verdict == "INCONCLUSIVE"
+    assert "the function is random" in report.reason
+
+
+def test_a_random_gradient_fails():
+    rng = np.random.default_rng(0)
+    report = gradcheck(lambda x: x * x, X, vjp=lambda x, u: 2 * x * u * rng.normal(),
+                       raise_exception=False)  # fmt: skip
+    assert report.verdict == "FAIL"
+
+
+def test_a_value_that_is_nan_at_the_point_is_inconclusive():
+    report = gradcheck(lambda x: tg.log(x).sum(), -abs(X))
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.reason == "the value of the function is NaN at the point"
+    report = gradcheck(lambda x: tg.log(x).sum(), 0 * X)
+    assert report.reason == "the value of the function is infinite at the point"
+
+
+def test_an_error_of_the_function_comes_through_with_a_note():
+    def broken(x):
+        raise KeyError("w")
+
+    with pytest.raises(KeyError, match="w") as caught:
+        gradcheck(broken, X)
+    assert caught.value.__notes__ == ["raised by broken at the point where gradcheck looks"]
+
+
+def test_an_error_half_way_comes_through_with_a_note():
+    calls = []
+
+    def tired(x):
+        calls.append(1)
+        if len(calls) == 9:
+            raise RuntimeError("enough")
+        return np.sum(x * x)
+
+    with pytest.raises(RuntimeError, match="enough") as caught:
+        gradcheck(tired, X, grad=lambda x: 2 * x)
+    assert caught.value.__notes__ == ["raised by tired beside the point, in gradcheck"]
+
+
+def test_a_domain_that_ends_beside_the_point_does_not_matter():
+    def root(x):
+        if np.min(x) < 0:
+            raise ValueError("negative")
+        return np.sum(np.sqrt(x))
+
+    near = np.array([1e-4, 1.0, 2.0])
+    assert gradcheck(root, near, grad=lambda x: 0.5 / np.sqrt(x))
+    at = np.array([0.0, 1.0])
+    report = gradcheck(lambda x: root(x) * x[0], at, grad=lambda x: np.array([1.0, 0.0]))
+    assert report.verdict in ("PASS", "INCONCLUSIVE")
+
+
+def test_a_function_that_fails_everywhere_else_is_inconclusive():
+    def only(x):
+        if not np.array_equal(x, X):
+            raise ValueError("elsewhere")
+        return np.sum(x)
+
+    report = gradcheck(only, X, grad=np.ones_like)
+    assert report.verdict == "INCONCLUSIVE"
+    assert report.reason == (
+        "the function is not finite around the point; beside the point it raises ValueError"
+    )
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0)])
+def test_empty_inputs_have_nothing_to_compare(shape):
+    report = gradcheck(lambda x: tg.exp(x), np.zeros(shape))
+    assert report
+    assert report.certificate == "there is nothing to compare"
+    with pytest.raises(tg.GradientError, match="has shape"):
+        gradcheck(lambda x: np.sum(x), np.zeros(shape), vjp=lambda x, u: np.zeros(5))
+
+
+def test_nothing_of_the_caller_is_changed():
+    x, w = X.copy(), tg.Tensor(X)
+    loss = (w * w).sum()
+    loss.backward()
+    before = w.grad.copy()
+    gradcheck(lambda a, b: (a * b).sum(), (x, w))
+    gradcheck_graph(loss)
+    np.testing.assert_array_equal(x, X)
+    np.testing.assert_array_equal(w.data, X)
+    np.testing.assert_array_equal(w.grad, before)
+
+
+def test_warnings_of_the_function_beside_the_point_are_not_told():
+    assert gradcheck(lambda x: np.sum(np.log(x)), np.array([1e-3, 1.0]), grad=lambda x: 1 / x)
