@@ -51,10 +51,10 @@ DOORS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "solve": (lambda v: tg.solve(Tensor(np.eye(3)), v), "solve, argument b" + LINE),
     "concatenate": (lambda v: tg.concatenate([X, v]), "concatenate, argument input 1" + LINE),
     "stack": (lambda v: tg.stack([X, v]), "stack, argument input 1" + LINE),
-    "backward": (lambda v: (X * 2).backward(v), r"Tensor\.backward, argument gradient"),
+    "backward": (lambda v: (X * 2).backward(v), r"the cotangent of Tensor\.backward"),
     "gradient": (
         lambda v: (X * 2).gradient(X, cotangent=v),
-        r"Tensor\.gradient, argument gradient",
+        r"the cotangent of Tensor\.gradient",
     ),
     "fit, X": (lambda v: network().fit(v, TARGETS), "X"),
     "fit, y": (lambda v: network().fit(ROWS, v), "y"),

@@ -13,6 +13,8 @@ M = Tensor(np.arange(6.0).reshape(2, 3))
 EMPTY = Tensor(np.zeros(0))
 IMAGE, KERNEL = Tensor(np.ones((1, 1, 3, 3))), Tensor(np.ones((1, 1, 2, 2)))
 MISUSES: dict[str, Callable[[], Any]] = {
+    "lists that do not fit": lambda: tg.add([1.0, 2.0], [1.0, 2.0, 3.0]),
+    "an array and a list that do not fit": lambda: tg.matmul(np.ones(3), [1.0, 2.0]),
     "reshape, size": lambda: tg.reshape(M, (4,)),
     "reshape, text": lambda: tg.reshape(M, "x"),
     "reshape, fraction": lambda: M.reshape(2.5, 2),
@@ -125,4 +127,5 @@ MISUSES: dict[str, Callable[[], Any]] = {
     "grad of a list": lambda: tg.grad(lambda x: [x, x])(U),
     "jvp, no tuple": lambda: tg.jvp(squares, 3.0, (U,)),
     "checkpoint of a float": lambda: tg.checkpoint(lambda x: 1.0)(X),
+    "checkpoint of no function": lambda: tg.checkpoint(3),
 }

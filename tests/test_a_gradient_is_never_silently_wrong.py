@@ -15,8 +15,8 @@ from numerics import random_like
 from samples import DIFFERENTIABLE, each, every_case, samples
 
 import tinygrad_bp as tg
+from tinygrad_bp.facts import OPS
 from tinygrad_bp.nested import flatten
-from tinygrad_bp.op import OPS
 
 # ---------------------------------------------------------------------------------- spoiling
 

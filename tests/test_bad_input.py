@@ -26,6 +26,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import tinygrad_bp as tg
 from tinygrad_bp import NeuralNetwork, Tensor
+from tinygrad_bp.facts import OPS
 from tinygrad_bp.nested import flatten
 
 VOICE = re.compile(
@@ -308,6 +309,73 @@ def test_a_misused_op_or_transform_says_where_what_and_how_to_repair_it(name):
     with pytest.raises(tg.TinygradError) as error:
         MISUSES[name]()
     assert_speaks(error.value)
+
+
+OWN_WORDS = {
+    "var": lambda x: tg.var("abc"),
+    "std": lambda x: tg.std(x, ddof=9),
+    "norm": lambda x: tg.norm(x, "nuc"),
+    "split": lambda x: tg.split(x, 2),
+    "astype": lambda x: x.astype(object),
+    "conv2d": lambda x: tg.conv2d(x, x),
+    "max_pool2d": lambda x: tg.max_pool2d(x, 2),
+    "one_hot": lambda x: tg.cross_entropy(x, 9),
+}
+
+
+@pytest.mark.parametrize("name", OWN_WORDS)
+def test_what_a_function_refuses_in_its_own_words_names_it_and_the_line_as_well(name):
+    with pytest.raises(tg.TinygradError) as error:
+        OWN_WORDS[name](Tensor([1.0, 2.0, 3.0]))
+    assert_speaks(error.value)
+    assert re.fullmatch(re.escape(name) + r" \(at test_bad_input\.py:\d+\)", error.value.where)
+    assert str(error.value).startswith(error.value.where)
+
+
+def half_declared(x, y):
+    return x * y
+
+
+@pytest.mark.parametrize("kind", [tg.elementwise, tg.structural])
+def test_a_rule_that_is_missing_or_too_many_is_told_by_its_op(kind):
+    op = kind("½", method=False, numpy=())(half_declared)
+    declare = op.derivative if kind is tg.elementwise else op.vjp
+    a, b = Tensor([1.0, 2.0]), Tensor([3.0, 4.0])
+    try:
+        declare(lambda *seen: 0 * seen[0])
+        with pytest.raises(tg.InputError, match="of half_declared: got no rule for input 1"):
+            op(a, b).sum().backward()
+        declare(lambda *seen: 0 * seen[0])
+        op(a, b).sum().backward()
+        with pytest.raises(tg.InputError, match="of half_declared: got one rule more") as error:
+            declare(lambda *seen: 0 * seen[0])
+        assert_speaks(error.value)
+    finally:
+        del OPS["half_declared"]
+
+
+ONES = np.ones(2)
+WRONG_CALLS = {
+    "nothing": (lambda x: tg.sin(), "sin: missing a required argument: 'x'"),
+    "one of two": (lambda x: tg.add(x), "add: missing a required argument: 'b'"),
+    "no parameter": (lambda x: tg.reshape(x), "reshape: missing a required argument: 'shape'"),
+    "no parameter of a method": (lambda x: Tensor(x).reshape(), "reshape: missing a required"),
+    "no axis": (lambda x: tg.expand_dims(x), "expand_dims: missing a required argument: 'axis'"),
+    "too many": (lambda x: tg.add(x, x, x), "add: too many positional arguments"),
+    "too many for a sequence": (lambda x: tg.stack([x], 0, 1), "stack: too many positional"),
+    "twice": (lambda x: tg.sum(x, 0, axis=0), "sum: multiple values for argument 'axis'"),
+    "twice in a sequence": (lambda x: tg.stack([x], 0, axis=0), "stack: multiple values for"),
+    "unknown name": (lambda x: tg.sum(x, axes=0), "sum: got an unexpected keyword argument 'axes'"),
+}
+
+
+@pytest.mark.parametrize("x", [Tensor(ONES), ONES], ids=["a tensor", "an array"])
+@pytest.mark.parametrize("name", WRONG_CALLS)
+def test_a_wrong_call_is_the_type_error_of_python(name, x):
+    call, text = WRONG_CALLS[name]
+    with pytest.raises(TypeError, match=re.escape(text)) as error:
+        call(x)
+    assert not isinstance(error.value, tg.TinygradError)
 
 
 def test_the_whole_matrix_is_as_large_as_promised():

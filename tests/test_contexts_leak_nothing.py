@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tinygrad_bp as tg
-from tinygrad_bp.graph import RECORDING
+from tinygrad_bp.listeners import RECORDING
 from tinygrad_bp.tracing import DEPTH
 
 X = np.array([0.5, -1.5])

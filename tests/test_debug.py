@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinygrad_bp as tg
-from tinygrad_bp.graph import RECORDING, WATCHING
+from tinygrad_bp.listeners import RECORDING, WATCHING
 from tinygrad_bp.origin import origin_of
 
 pytestmark = pytest.mark.filterwarnings("error")  # NumPy's warnings would come before the error

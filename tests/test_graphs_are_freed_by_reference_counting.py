@@ -13,8 +13,8 @@ import pytest
 from samples import each, every_case
 
 import tinygrad_bp as tg
+from tinygrad_bp.facts import OPS
 from tinygrad_bp.nested import flatten
-from tinygrad_bp.op import OPS
 
 TRAINING_STEPS = 10**5
 SLACK = 200  # blocks that the interpreter may take or give back meanwhile

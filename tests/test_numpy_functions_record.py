@@ -11,9 +11,9 @@ from samples import every_case
 
 import tinygrad_bp as tg
 from tinygrad_bp import Tensor
+from tinygrad_bp.facts import OPS
 from tinygrad_bp.nested import flatten
 from tinygrad_bp.numpy_protocol import PLAIN_ANSWERS, supported
-from tinygrad_bp.op import OPS
 
 ANOTHER_FORM = {  # where NumPy takes the same arguments in another form
     "heaviside": lambda f, inputs, params: f(*inputs, params.get("at_zero", 0.0)),
@@ -234,7 +234,7 @@ UNSUPPORTED = {
     np.spacing: "spacing",
     np.add.accumulate: "add.accumulate",
     np.subtract.reduce: "subtract.reduce",
-    np.fft.fft: "fft",
+    np.fft.fft: "fft.fft",
 }
 
 

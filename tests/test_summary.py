@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tinygrad_bp.render.words import brief, clean, read, size_of
-from tinygrad_bp.summary import summarize, summary_line
+from tinygrad_bp.render.words import brief, clean, read
+from tinygrad_bp.summary import rms, summarize, summary_line
 
 any_array = arrays(
     np.float64, array_shapes(min_dims=0, max_dims=3, min_side=0), elements=st.floats(width=64)
@@ -35,7 +35,7 @@ def test_a_summary_counts_and_measures_every_number(array):
 @given(any_array)
 def test_a_size_is_that_of_all_numbers_and_not_finite_if_one_is_not(array):
     if array.ndim:
-        size = size_of(array)
+        size = rms(array)
         assert math.isnan(size) == bool(np.isnan(array).any())
         if not np.isnan(array).any():
             assert math.isinf(size) == bool(np.isinf(array).any())

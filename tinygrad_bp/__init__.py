@@ -5,6 +5,7 @@ and trained: ``x.backward()``, ``grad(f)``, ``NeuralNetwork([2, 2, 1]).fit(X, y)
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tinygrad_bp import numpy_protocol as _numpy_protocol  # noqa: F401  (NumPy finds it)
@@ -21,9 +22,10 @@ from tinygrad_bp.errors import (
 )
 from tinygrad_bp.facts import OPS as _OPS
 from tinygrad_bp.facts import Derived as _Derived
+from tinygrad_bp.listeners import no_grad
 from tinygrad_bp.nn import NeuralNetwork
 from tinygrad_bp.origin import scope
-from tinygrad_bp.tensor import Tensor, no_grad
+from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.transforms import (
     elementwise_grad,
     grad,
@@ -50,8 +52,8 @@ _READERS: dict[str, str] = {
     "check": "tinygrad_bp.check",
     "gradcheck": "tinygrad_bp.check",
     "gradcheck_graph": "tinygrad_bp.check",
-    "load": "tinygrad_bp.nn.keeping",
-    "save": "tinygrad_bp.nn.keeping",
+    "load": "tinygrad_bp.keeping",
+    "save": "tinygrad_bp.keeping",
 }
 
 # Modules that stand on optional packages.
@@ -62,11 +64,16 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return importlib.import_module(f"tinygrad_bp.{name}")
     if name not in _READERS:
-        raise AttributeError(f"module 'tinygrad_bp' has no attribute {name!r}")
+        text = f"module 'tinygrad_bp' has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=sys.modules[__name__])  # so Python says what is
     module = importlib.import_module(_READERS[name])
     value = module if module.__name__ == f"tinygrad_bp.{name}" else getattr(module, name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})  # also what was not used yet
 
 
 if TYPE_CHECKING:
@@ -77,8 +84,8 @@ if TYPE_CHECKING:
     from tinygrad_bp.diagnosing.debugging import debug as debug
     from tinygrad_bp.diagnosing.diagnosis import diagnose as diagnose
     from tinygrad_bp.explaining.explain import explain as explain
-    from tinygrad_bp.nn.keeping import load as load
-    from tinygrad_bp.nn.keeping import save as save
+    from tinygrad_bp.keeping import load as load
+    from tinygrad_bp.keeping import save as save
     from tinygrad_bp.ops.activation import *
     from tinygrad_bp.ops.angle import *
     from tinygrad_bp.ops.choice import *

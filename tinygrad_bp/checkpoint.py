@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_bp.errors import GraphError
-from tinygrad_bp.graph import RECORDING, Node, recording, refuse_rebound
+from tinygrad_bp.errors import GraphError, describe
+from tinygrad_bp.graph import Node, refuse_rebound
+from tinygrad_bp.listeners import RECORDING, recording
 from tinygrad_bp.nested import flatten
 from tinygrad_bp.origin import both
 from tinygrad_bp.selected import settle
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.tracing import Function, name_of, no_tensor
+from tinygrad_bp.validate import refuse
 
 
 def checkpoint(function: Function) -> Function:
@@ -22,13 +24,15 @@ def checkpoint(function: Function) -> Function:
     It saves the memory of all values between its arguments and its result, for one more
     evaluation. The function must be deterministic and return one Tensor; Tensors that it
     captures are found and get their gradients. Raises `GraphError` in the backward pass if the
-    function then returns another value.
+    function then returns another value, `InputError` at once for what is no function.
 
     >>> x = Tensor(3.0)
     >>> checkpoint(lambda x: x * x * x)(x).backward()
     >>> x.grad
     array(27.)
     """
+    if not callable(function):
+        refuse("checkpoint", describe(function), "a function", "Pass f itself: checkpoint(f).")
 
     @functools.wraps(function)
     def wrapped(*args: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from tinygrad_bp.arguments import bind
 from tinygrad_bp.errors import InputError, ShapeError, TinygradError, describe, user_line
 from tinygrad_bp.facts import OPS, REALS, Derived, Domain, Facts
 from tinygrad_bp.op import Elementwise, Op, Structural
@@ -122,16 +123,16 @@ def derived(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]
 
 def in_one_voice(function: Callable[..., Any], facts: Facts) -> Callable[..., Any]:
     """Return the function with what NumPy says to wrong arguments told like every other error."""
-    signature = inspect.signature(function)
 
     @functools.wraps(function)
     def guarded(*args: Any, **params: Any) -> Any:
         try:
             return function(*args, **params)
-        except TinygradError:
+        except TinygradError as error:
+            error.locate(facts.name)
             raise
         except (*REFUSALS, AttributeError) as error:
-            signature.bind(*args, **params)  # a wrong call stays the TypeError that Python gives
+            bind(facts.name, function, args, params)  # a wrong call stays a TypeError
             given = [describe(x) for x in args] + [f"{k}={v!r}" for k, v in params.items()]
             raise (ShapeError if isinstance(error, ValueError | IndexError) else InputError)(
                 ", ".join(given),

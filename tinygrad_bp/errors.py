@@ -23,9 +23,18 @@ class TinygradError(Exception):
         self, given: str, *, where: str = "", expected: str = "", repair: str = ""
     ) -> None:
         self.given, self.where, self.expected, self.repair = given, where, expected, repair
-        text = f"{where}: got {given}" if where else given
-        text += f"; expected {expected}." if expected else ""
-        super().__init__(f"{text} {repair}".strip())
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        text = f"{self.where}: got {self.given}" if self.where else self.given
+        text += f"; expected {self.expected}." if self.expected else ""
+        return f"{text} {self.repair}".strip()
+
+    def locate(self, name: str) -> None:
+        """Say where it happened, as far as that is not said: in which function, at which line."""
+        if "(at " not in self.where:
+            self.where = f"{self.where or name} (at {user_line()})"
+            self.args = (self._text(),)
 
 
 class ShapeError(TinygradError, ValueError):

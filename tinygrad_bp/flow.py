@@ -4,6 +4,7 @@ Readers of a graph (pictures, explanations, diagnoses) ask here; nothing they re
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from tinygrad_bp.errors import GraphError, describe
 from tinygrad_bp.graph import Node, pull_back, walk
 from tinygrad_bp.op import Elementwise
 from tinygrad_bp.selected import Selected, settle
+from tinygrad_bp.summary import is_finite
 from tinygrad_bp.tensor import Tensor
 
 
@@ -31,12 +33,18 @@ class Flow:
         if root.requires_grad:
             seed = np.ones(root.shape, root.dtype)[()] if cotangent is None else cotangent
             with np.errstate(all="ignore"):
-                self._cotangents.update(pull_back(root, root._seed(seed, "the gradient")))
+                self._cotangents.update(pull_back(root, root._seed(seed, "the root")))
 
     def gradient(self, node: Node) -> Any:
         """Return ∂root/∂node, or None where no gradient arrives."""
         found = self._cotangents.get(node)
         return None if found is None else settle(found)
+
+    @cached_property
+    def spoilt(self) -> list[Tensor]:
+        """The nodes whose gradient is not finite, from the root on."""
+        arrived = ((node, self.gradient(node)) for node in reversed(self.nodes))
+        return [node for node, g in arrived if g is not None and not is_finite(g)]
 
     def arrived(self, node: Node) -> Any:
         """Return the gradient as it travels: a `Selected` where a branch was not taken."""

@@ -8,9 +8,7 @@ Nothing recurses and nothing is ordered by address, so a graph may be a million 
 gives the same bits in every process.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ContextDecorator, contextmanager
-from contextvars import ContextVar, Token
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Protocol
 
 from tinygrad_bp.errors import GraphError
@@ -36,53 +34,6 @@ class Node:
     saved: Sequence[Any]  # the values of the inputs when the op ran: rebinding a leaf is harmless
     params: dict[str, Any]
     requires_grad: bool
-
-
-# ---------------------------------------------------------------------------------- recording
-
-# True: record. False: do not. A function: record, and tell it of every new node.
-RECORDING: ContextVar[bool | Callable[[Node], None]] = ContextVar("recording", default=True)
-
-
-class recording(ContextDecorator):
-    """Set for a block (or a decorated function) whether, and to whom, nodes are recorded."""
-
-    def __init__(self, mode: bool | Callable[[Node], None]) -> None:
-        self.mode = mode
-        self.tokens: list[Token[bool | Callable[[Node], None]]] = []
-
-    def __enter__(self) -> None:
-        mode = self.mode
-        if mode is False:  # a listener may want to hear also of what needs no gradient
-            mode = getattr(RECORDING.get(), "muted", False)
-        self.tokens.append(RECORDING.set(mode))
-
-    def __exit__(self, *exception: object) -> None:
-        RECORDING.reset(self.tokens.pop())
-
-    def _recreate_cm(self) -> "recording":  # one state per call of a decorated function
-        return recording(self.mode)
-
-
-# None, or a function that is given what a backward pass yields, looks at it and yields it again.
-WATCHING: ContextVar[Callable[[Iterator[Any]], Iterator[Any]] | None]
-WATCHING = ContextVar("watching", default=None)
-
-
-@contextmanager
-def unwatched() -> Iterator[None]:
-    """Let backward passes inside a block go unseen."""
-    token = WATCHING.set(None)
-    try:
-        yield
-    finally:
-        WATCHING.reset(token)
-
-
-def watched(pulled: Iterator[Any]) -> Iterator[Any]:
-    """Show a backward pass to whoever watches."""
-    watch = WATCHING.get()
-    return pulled if watch is None else watch(pulled)
 
 
 # ---------------------------------------------------------------------------------- reading

@@ -112,9 +112,8 @@ def _values(data: Any) -> Any:
 
 
 def _dotted(function: Any) -> str:
-    module = getattr(function, "__module__", "") or ""
-    prefix = "linalg." if module.startswith("numpy.linalg") else ""
-    return prefix + str(function.__name__)
+    module = getattr(function, "__module__", None) or "numpy"  # a ufunc has none
+    return f"{module}.{function.__name__}".removeprefix("numpy.")
 
 
 def _unsupported(name: str) -> TypeError:

@@ -5,23 +5,21 @@ cotangent g of a whole array. Rules use the library's own ops and integer consta
 rule computes with arrays, records with Tensors and stays exact with fractions.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import numpy as np
 from numpy import bool_, float64
 
+from tinygrad_bp.arguments import Signature
 from tinygrad_bp.cotangents import match, promote, select, times
-from tinygrad_bp.errors import InputError, ShapeError, describe, user_line
-from tinygrad_bp.facts import OPS, Derived, Facts, find_op
+from tinygrad_bp.errors import InputError
+from tinygrad_bp.facts import Facts, find_op
 from tinygrad_bp.graph import Node
 from tinygrad_bp.record import (
     PLAIN,
     REFUSALS,
     WEAK,
     binary_recorder,
-    freeze,
     numbers,
     record,
     unary_recorder,
@@ -29,10 +27,8 @@ from tinygrad_bp.record import (
 from tinygrad_bp.selected import Selected
 from tinygrad_bp.tensor import Tensor
 
-__all__ = ["OPS", "Derived", "Elementwise", "Op", "Structural"]
 
-
-class Op:
+class Op(Signature):
     """One primitive operation. Calling it computes; if a Tensor is involved it also records."""
 
     kind: ClassVar[str]
@@ -47,22 +43,16 @@ class Op:
         skip: tuple[int, ...] = (),
         sequence: bool = False,
     ) -> None:
-        self.forward, self.facts, self.name = forward, facts, facts.name
+        super().__init__(facts, forward, inputs, sequence)
         self.differentiable = not constant
         self.weak = self.kind == "elementwise"  # Python numbers stay what they are
         self.selects = False  # its derivatives are masks: which elements a branch gave
         self.routes = False  # its rule only moves and adds cotangents, so it moves masks as well
         self.skipped = skip  # positions of inputs that have no derivative
-        self.sequence = sequence  # called with one sequence of inputs, as np.concatenate is
-        parameters = list(inspect.signature(forward).parameters.values())
-        self.variadic = parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
-        required = [p.name for p in parameters if p.default is p.empty]
-        self.arity = 0 if self.variadic else len(required) if inputs is None else inputs
-        names = [p.name for p in parameters]
-        self.input_names = names[: self.arity]
-        self.params = names[self.arity + self.variadic :]
-        self.defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
-        self.rules: list[Callable[..., Any]] = []
+        slots = range(0 if constant else max(self.arity, 1))  # with any number of inputs: one
+        self.rules: list[Callable[..., Any]] = [
+            _nothing if i in skip else Undeclared(self.name, i) for i in slots
+        ]
         self.quick: Callable[..., Tensor] = (
             unary_recorder(self) if self.arity == 1 else binary_recorder(self)
         )
@@ -72,7 +62,7 @@ class Op:
         if len(inputs) == 1 == self.arity and not params and type(inputs[0]) is Tensor:
             return self.quick(inputs[0])
         if self.sequence:
-            inputs, params = self._unpack(inputs, params)
+            inputs, params = self.unpack(inputs, params)
         arity = len(inputs) if self.variadic else self.arity
         for x in inputs[:arity]:
             kind = type(x)
@@ -81,17 +71,22 @@ class Op:
         try:
             return self.forward(*inputs, **params)
         except REFUSALS as error:
-            raise self.explain(inputs[:arity], params, error) from error
+            inputs, params = self.sort(inputs, params)
+            raise self.explain(inputs, params, error) from error
 
     def _record(self, inputs: tuple[Any, ...], params: dict[str, Any]) -> Any:
         """Take the slower way: sort the arguments, read lists, record if there is a Tensor."""
         if len(inputs) != self.arity and not self.variadic:
-            inputs, params = self._bind(inputs, params)
-        params = self._complete(params) if params else self.defaults
+            inputs, params = self.sort_quickly(inputs, params)
+        params = self.complete(params) if params else self.defaults
         for x in inputs:
             if isinstance(x, Tensor):
                 return record(self, inputs, params)
-        return self.forward(*(numbers(self, i, x) for i, x in enumerate(inputs)), **params)
+        values = [numbers(self, i, x) for i, x in enumerate(inputs)]
+        try:
+            return self.forward(*values, **params)
+        except REFUSALS as error:
+            raise self.explain(values, params, error) from error
 
     def pull(self, node: Node, cotangent: Any, y: Any, inputs: Sequence[Any]) -> Sequence[Any]:
         """Return for each input its share of the cotangent."""
@@ -106,72 +101,38 @@ class Op:
         return function
 
     def _rule(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        while len(self.rules) in self.skipped:
-            self.rules.append(_nothing)
-        self.rules.append(function)
-        return function
-
-    def _bind(
-        self, arguments: tuple[Any, ...], params: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sort arguments into inputs and parameters, as Python would."""
-        inputs, extra = arguments[: self.arity], arguments[self.arity :]
-        if len(inputs) == self.arity and len(extra) <= len(self.params):
-            return inputs, dict(zip(self.params, extra, strict=False), **params)
-        try:
-            bound = inspect.signature(self.forward).bind(*arguments, **params).arguments
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        return tuple(bound.pop(name) for name in self.input_names), bound
-
-    def _unpack(
-        self, arguments: tuple[Any, ...], params: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Take the inputs out of the one sequence that they were given in."""
-        sequence = arguments[0] if arguments else None
-        whole = isinstance(sequence, Tensor | str) or not np.iterable(sequence)
-        inputs = () if sequence is None or whole else tuple(sequence)
-        if not inputs:
+        """Take a rule for the first input that has none."""
+        slot = next((i for i, rule in enumerate(self.rules) if type(rule) is Undeclared), None)
+        if slot is None:
             raise InputError(
-                describe(sequence) if arguments else "nothing",
-                where=f"{self.name} (at {user_line()})",
-                expected="a sequence of at least one tensor or array",
-                repair=f"Write {self.name}([a, b]).",
+                "one rule more",
+                where=f"the derivative of {self.name}",
+                expected="one for each input, in their order",
+                repair="To replace a rule, declare the op again and then its rules.",
             )
-        return inputs, dict(zip(self.params, arguments[1:], strict=False), **params)
-
-    def _complete(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Add the defaults, and freeze what the caller could change before the backward pass."""
-        complete = dict(self.defaults)
-        for key, value in params.items():
-            if key not in self.params:
-                raise TypeError(f"{self.name}: got an unexpected keyword argument '{key}'")
-            complete[key] = freeze(value, lists_are_arrays=key == "index")
-        return complete
-
-    def explain(self, values: Sequence[Any], params: dict[str, Any], error: Exception) -> Exception:
-        """Say in one voice what was wrong with the inputs or parameters."""
-        given = ", ".join(
-            f"{name} {np.shape(v)}" for name, v in zip(self._names(values), values, strict=True)
-        )
-        changed = {k: v for k, v in params.items() if v is not self.defaults.get(k)}
-        given += "".join(f", {k}={v!r}" for k, v in changed.items())
-        shapes = isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError)
-        return (ShapeError if shapes else InputError)(
-            given,
-            where=f"{self.name} (at {user_line()})",
-            expected=self.facts.expects or "inputs that NumPy accepts",
-            repair=f"NumPy says: {str(error).rstrip(' .')}.",
-        )
-
-    def _names(self, values: Sequence[Any]) -> list[str]:
-        return [f"input {i}" for i in range(len(values))] if self.variadic else self.input_names
+        self.rules[slot] = function
+        return function
 
     def __repr__(self) -> str:
         return f"<{self.kind} op {self.name}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return find_op, (self.name,)
+
+
+class Undeclared:
+    """What stands for a rule until it is declared."""
+
+    def __init__(self, name: str, slot: int) -> None:
+        self.name, self.slot = name, slot
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise InputError(
+            f"no rule for input {self.slot}",
+            where=f"the derivative of {self.name}",
+            expected="a rule for each input",
+            repair=f"Declare it below the op, after @{self.name}.derivative or @{self.name}.vjp.",
+        )
 
 
 class Elementwise(Op):

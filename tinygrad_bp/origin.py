@@ -5,10 +5,11 @@ Both are remembered by listeners of the recording, so a program that asks for ne
 
 from collections.abc import Callable
 from contextvars import ContextVar, Token
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tinygrad_bp.errors import describe, user_line
-from tinygrad_bp.graph import RECORDING, Node, recording
+from tinygrad_bp.graph import Node
+from tinygrad_bp.listeners import RECORDING, recording
 from tinygrad_bp.validate import refuse
 
 Listener = Callable[[Node], None]
@@ -45,18 +46,28 @@ class listening(recording):
         return listening(self.listener)
 
 
+class Both:
+    """A listener that tells two others, one after the other."""
+
+    __slots__ = ("listener", "outer")
+
+    def __init__(self, outer: Any, listener: Listener) -> None:
+        self.outer, self.listener = outer, listener
+
+    def __call__(self, node: Node) -> None:
+        self.outer(node)
+        self.listener(node)
+
+    @property
+    def muted(self) -> Any:
+        """Who still listens inside no_grad()."""
+        outer = getattr(self.outer, "muted", False)
+        return outer and Both(outer, self.listener)
+
+
 def both(outer: bool | Listener, listener: Listener) -> Listener:
     """Return a listener that tells both; `outer` may be the plain mode True."""
-    if not callable(outer):
-        return listener
-
-    def tell(node: Node) -> None:
-        outer(node)
-        listener(node)
-
-    if hasattr(outer, "muted"):
-        tell.muted = both(outer.muted, listener)  # type: ignore[attr-defined]
-    return tell
+    return Both(outer, listener) if callable(outer) else listener
 
 
 class scope(recording):

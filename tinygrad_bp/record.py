@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_bp.errors import CompileError, user_line
-from tinygrad_bp.graph import RECORDING
+from tinygrad_bp.listeners import RECORDING
+from tinygrad_bp.nested import flatten
 from tinygrad_bp.selected import Selected
 from tinygrad_bp.tensor import _NO_PARAMS, Tensor
 from tinygrad_bp.validate import as_array
@@ -32,15 +33,20 @@ def record(op: "Op", inputs: Sequence[Any], params: dict[str, Any]) -> Tensor:
     """Compute `op` and, if an input belongs to a graph, remember how."""
     nodes = tuple([x if type(x) is Tensor else constant(op, i, x) for i, x in enumerate(inputs)])
     values = [x.value for x in nodes]
-    try:
-        value = op.forward(*values, **params)
-    except REFUSALS as error:
-        raise op.explain(values, params, error) from error
-    except CompileError as error:
-        value = unwritten(op, values, params, error)
+    value = compute(op, values, params)
     requires_grad = any(x.requires_grad for x in nodes)
     made = any(x.op is not None for x in nodes)
     return _node(op, value, nodes, values, params, requires_grad, made)
+
+
+def compute(op: "Op", values: Sequence[Any], params: dict[str, Any]) -> Any:
+    """Return the value of an op on plain values; say in one voice what was wrong with them."""
+    try:
+        return op.forward(*values, **params)
+    except REFUSALS as error:
+        raise op.explain(values, params, error) from error
+    except CompileError as error:
+        return unwritten(op, values, params, error)
 
 
 def unary_recorder(op: "Op") -> Callable[[Tensor], Tensor]:
@@ -97,9 +103,9 @@ def binary_recorder(op: "Op") -> Callable[[Any, Any], Tensor]:
 
 def unwritten(op: "Op", values: Sequence[Any], params: dict[str, Any], error: CompileError) -> Any:
     """Let an op that looks at numbers, where these are not known yet, wait for them."""
-    for value in values:
+    for value in (*values, *flatten(params)[0]):
         if hasattr(value, "unwritten"):
-            return value.unwritten(op.forward, values, params)
+            return value.unwritten(op, values, params)
     raise error
 
 

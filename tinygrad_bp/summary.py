@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinygrad_bp.record import NUMBERS
+
 FEW = 4  # numbers that are written out; more are summarised
 
 
@@ -29,27 +31,52 @@ def summarize(array: Any) -> Summary:
     values = np.asarray(array, dtype=np.float64).ravel()
     n = values.size
     if not n:
-        return _summarize_any(values)
+        return Summary(0, 0.0, math.nan, math.nan, 0.0, 0.0, 0.0)
     low, high = float(np.minimum.reduce(values)), float(np.maximum.reduce(values))
-    if not 1e-140 < max(-low, high) < 1e140 and (low or high):  # also NaN; squares must be finite
-        return _summarize_any(values)
-    rms = math.sqrt(float(np.add.reduce(values * values)) / n)
-    return Summary(n, rms, low, high, (n - int(np.count_nonzero(values))) / n, 0.0, 0.0)
+    largest = max(-low, high)
+    if not largest < math.inf:  # NaN as well
+        return _summarize_the_finite(values)
+    unit = 1.0 if 1e-140 < largest < 1e140 else largest or 1.0  # squares of 1e200 overflow
+    scaled = values if unit == 1 else values / unit
+    size = unit * math.sqrt(float(np.add.reduce(scaled * scaled)) / n)
+    return Summary(n, size, low, high, (n - int(np.count_nonzero(values))) / n, 0.0, 0.0)
 
 
-def _summarize_any(values: np.ndarray) -> Summary:
-    """Do what `summarize` does where something is not finite, or its square is not."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        rms, low, high = 0.0, np.nan, np.nan
-    else:
-        largest = float(np.max(np.abs(finite)))  # squares of 1e200 must not overflow
-        scaled = finite / largest if largest else finite
-        rms = largest * float(np.sqrt(np.mean(scaled * scaled)))
-        low, high = float(finite.min()), float(finite.max())
-    n = max(values.size, 1)
-    zeros, nans = float(np.sum(values == 0)) / n, float(np.sum(np.isnan(values))) / n
-    return Summary(values.size, rms, low, high, zeros, nans, float(np.sum(np.isinf(values))) / n)
+def _summarize_the_finite(values: np.ndarray) -> Summary:
+    """Summarise the finite numbers among others, of which the shares are told."""
+    n, finite = len(values), summarize(values[np.isfinite(values)])
+    zeros, nans, infinities = (
+        int(np.count_nonzero(which)) / n
+        for which in (values == 0, np.isnan(values), np.isinf(values))
+    )
+    return Summary(n, *finite[1:4], zeros, nans, infinities)
+
+
+def rms(array: Any) -> float:
+    """Return the root mean square: 0 for an empty array, NaN or ∞ if an element is.
+
+    >>> rms([3e200, -3e200])
+    3e+200
+    """
+    if type(array) in NUMBERS:
+        return abs(float(array))
+    values = np.asarray(array, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        squares = float(np.add.reduce(values * values, axis=None))
+    if 1e-280 < squares < math.inf:
+        return math.sqrt(squares / values.size)
+    s = summarize(values)
+    return math.nan if s.nans else math.inf if s.infinities else s.rms
+
+
+def is_finite(array: Any) -> bool:
+    """Tell whether an array (or number) holds no NaN and no infinity."""
+    if type(array) in NUMBERS:
+        return math.isfinite(array)
+    return bool(np.isfinite(array).all())
+
+
+# ---------------------------------------------------------------------------------- in words
 
 
 def number(x: Any, digits: int = 3) -> str:
@@ -91,3 +118,13 @@ def summary_line(s: Summary, digits: int = 3) -> str:
         if share:
             parts.append(f"{number(100 * share)}% {what}")
     return ", ".join(parts)
+
+
+def many(count: int, what: str) -> str:
+    """Count things: ``1 node``, ``2,000 nodes``.
+
+    >>> many(1, "node"), many(2000, "leaf")
+    ('1 node', '2,000 leaves')
+    """
+    plural = {"leaf": "leaves"}.get(what, what + "s")
+    return f"{count:,} {what if count == 1 else plural}"

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinygrad_bp.errors import GraphError, InputError, ShapeError, describe
-from tinygrad_bp.graph import Node, pull_back, recording, walk, watched
+from tinygrad_bp.graph import Node, pull_back, walk
+from tinygrad_bp.listeners import CHANGING, changing, watched
 from tinygrad_bp.selected import Selected, settle
 from tinygrad_bp.validate import as_array
 
@@ -91,12 +92,14 @@ class Tensor(Node):
                 expected=f"shape {self.shape}, as before",
                 repair="Make a new Tensor for another shape.",
             )
+        changing(self)
         self.value = value if shape else value[()]
 
     @property
     def grad(self) -> np.ndarray | None:
         """The gradient of the last backward pass (leaves: the sum of all), or None."""
-        return None if self._grad is None else _read_only(self._grad, self)
+        unread = self._grad is None or isinstance(self._grad, Tensor)  # Tensor: while compiling
+        return self._grad if unread else _read_only(self._grad, self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,10 +168,14 @@ class Tensor(Node):
         Raises `GraphError` if nothing here requires a gradient, `ShapeError` if ``gradient`` is
         missing or of another shape.
         """
-        seed = self._seed(gradient, "Tensor.backward")
+        tell = CHANGING.get()  # whoever compiles: then cotangents are Tensors, as in `gradient`
+        seed = self._seed(gradient, "Tensor.backward", tell is not None)
         leaves = []
         with np.errstate(all="ignore"):
-            for node, g in watched(pull_back(self, seed)):
+            for node, g in watched(pull_back(self, seed, differentiable=tell is not None)):
+                if tell is not None:
+                    tell(node)
+                    g = settle(g).detach()
                 if node.op is None:
                     leaves.append((node, settle(g)))  # they add up: only once all went well
                 else:
@@ -203,7 +210,7 @@ class Tensor(Node):
                 )
         results = tuple(found[target] for target in targets)
         if not differentiable:
-            results = tuple(np.array(g) for g in results)  # the caller's own
+            results = tuple(g.detach() if isinstance(g, Tensor) else np.array(g) for g in results)
         return results[0] if len(results) == 1 else results
 
     def _gradients(
@@ -214,6 +221,7 @@ class Tensor(Node):
         stop: Collection[Node] = (),
     ) -> dict[Node, Any]:
         """Map each reached target to its gradient, without asking that all are reached."""
+        differentiable = differentiable or CHANGING.get() is not None
         seed = self._seed(cotangent, "Tensor.gradient", differentiable)
         wanted = set(targets)
         with np.errstate(all="ignore"):
@@ -243,7 +251,7 @@ class Tensor(Node):
         elif differentiable and isinstance(gradient, Tensor):
             seed = gradient
         else:
-            seed = as_array(_plain(gradient), f"{where}, argument gradient", dtype=self.dtype)
+            seed = as_array(_plain(gradient), f"the cotangent of {where}", dtype=self.dtype)
         if seed.shape != self.shape:
             raise ShapeError(
                 f"a cotangent of shape {seed.shape}",
@@ -257,6 +265,7 @@ class Tensor(Node):
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
+        changing(self)
         self._grad = None
 
     # ------------------------------------------------------------------------------ manners
@@ -351,21 +360,6 @@ class Tensor(Node):
         def __le__(self, other: Any) -> "Tensor": ...
         def __gt__(self, other: Any) -> "Tensor": ...
         def __ge__(self, other: Any) -> "Tensor": ...
-
-
-def no_grad() -> recording:
-    """Record nothing inside a ``with`` block or a decorated function.
-
-    Results are constants. The setting belongs to the running thread (or task) alone and ends
-    with the block, also when it raises.
-
-    >>> w = Tensor(1.0)
-    >>> with no_grad():
-    ...     w.data = w - 0.1
-    >>> w
-    Tensor(0.9)
-    """
-    return recording(False)
 
 
 def _plain(data: Any) -> Any:

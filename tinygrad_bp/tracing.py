@@ -2,15 +2,14 @@
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_bp.errors import GraphError, ShapeError, describe, user_line
-from tinygrad_bp.graph import RECORDING, recording
+from tinygrad_bp.listeners import RECORDING
 from tinygrad_bp.nested import flatten, transform
 from tinygrad_bp.ops.elementwise import positive
 from tinygrad_bp.tensor import Tensor
@@ -32,19 +31,22 @@ class Trace(NamedTuple):
     name: str
 
 
-@contextmanager
-def at_work() -> Iterator[bool]:
-    """Record inside a transform, and yield whether its results are connected to what is outside.
+class at_work:
+    """Record inside a transform, and say whether its results are connected to what is outside.
 
     Inside another transform results must stay differentiable; inside no_grad() they must not.
     """
-    connected = RECORDING.get() is not False
-    token = DEPTH.set(DEPTH.get() + 1 if connected else 1)
-    try:
-        with recording(RECORDING.get() or True):
-            yield connected
-    finally:
-        DEPTH.reset(token)
+
+    def __enter__(self) -> bool:
+        mode = RECORDING.get()
+        connected = mode is not False
+        self.depth = DEPTH.set(DEPTH.get() + 1 if connected else 1)
+        self.mode = RECORDING.set(mode or True)
+        return connected
+
+    def __exit__(self, *exception: object) -> None:
+        RECORDING.reset(self.mode)
+        DEPTH.reset(self.depth)
 
 
 def as_tuple(values: Any, where: str) -> tuple[Any, ...]:
@@ -91,7 +93,9 @@ def _variable(x: Any, name: str, connected: bool) -> Tensor:
     """Make a new node for an argument: a leaf, or one that leads on to the outer graph."""
     if isinstance(x, Tensor) and x.requires_grad and connected:
         return positive(x)
-    value = as_array(value_of(x), f"an argument of {name}")
+    value = value_of(x)
+    if type(value) is not np.ndarray or value.dtype.kind != "f":  # else Tensor reads it alike
+        value = as_array(value, f"an argument of {name}")
     return Tensor(value, dtype=value.dtype if value.dtype.kind == "f" else np.float64)
 
 
@@ -147,9 +151,7 @@ def contract_outputs(output: Any, cotangent: Any, where: str) -> tuple[Tensor, A
 def same_structure(tree: Any, given: Any, where: str) -> None:
     """Raise `ShapeError` unless two trees have leaves of the same shapes."""
     wanted = [np.shape(value_of(x)) for x in flatten(tree)[0]]
-    shapes = [
-        x.shape if isinstance(x, Tensor) else as_array(x, where).shape for x in flatten(given)[0]
-    ]
+    shapes = [shape_of(x, where) for x in flatten(given)[0]]
     if wanted != shapes:
         raise ShapeError(
             f"shapes {shapes}",
@@ -157,6 +159,13 @@ def same_structure(tree: Any, given: Any, where: str) -> None:
             expected=f"shapes {wanted}",
             repair="Pass one array for each, nested alike and of the same shape.",
         )
+
+
+def shape_of(x: Any, where: str) -> tuple[int, ...]:
+    """Return the shape of a Tensor or of real numbers; raise `InputError` for anything else."""
+    known = isinstance(x, Tensor) or (type(x) is np.ndarray and x.dtype.kind in "fiub")
+    shape: tuple[int, ...] = x.shape if known else as_array(x, where).shape
+    return shape
 
 
 # ---------------------------------------------------------------------------------- results
@@ -174,7 +183,7 @@ def plain_tree(tree: Any, trace: Trace) -> Any:
 
 def plain(result: Any, trace: Trace) -> Any:
     """Return a Tensor where the result must stay differentiable, else a float or a new array."""
-    if trace.differentiable:
+    if trace.differentiable or hasattr(value_of(result), "symbolic"):
         return as_constant(result)
     array = np.array(value_of(result))
     return array if array.ndim else array[()] if array.dtype != np.float64 else float(array)

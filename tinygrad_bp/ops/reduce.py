@@ -14,6 +14,7 @@ from tinygrad_bp.ops.einsum import contract
 from tinygrad_bp.ops.elementwise import add, multiply, power, sqrt, square
 from tinygrad_bp.ops.join import concatenate, stack
 from tinygrad_bp.ops.shape import (
+    AXES,
     astensor,
     broadcast_to,
     diagonal,
@@ -26,7 +27,7 @@ from tinygrad_bp.ops.shape import (
     truncate,
 )
 
-AXES = "axes that the input has"
+ONE_AXIS = "at least one element and an axis that the input has"
 
 
 def axes_of(x, axis):
@@ -244,7 +245,7 @@ def share_among_extremes(g, y, x, axis):
     return with_axes(g, x, axis) * extreme / sum(extreme, axis, True)
 
 
-@structural("argmax", constant=True, cases=nonempty_flat_cases)
+@structural("argmax", constant=True, cases=nonempty_flat_cases, expects=ONE_AXIS)
 def argmax(x, axis=None):
     """Return where the first largest element along `axis` stands (None: in the flat order).
 
@@ -254,7 +255,7 @@ def argmax(x, axis=None):
     return np.argmax(x, axis=axis)
 
 
-@structural("argmin", constant=True, cases=nonempty_flat_cases)
+@structural("argmin", constant=True, cases=nonempty_flat_cases, expects=ONE_AXIS)
 def argmin(x, axis=None):
     """Return where the first smallest element along `axis` stands (None: in the flat order).
 
@@ -316,7 +317,6 @@ def _freedom(x, axis, ddof):
     if freedom <= 0:
         raise InputError(
             f"{count_along(x, axis)} elements and ddof={ddof}",
-            where="var or std",
             expected="more elements than ddof",
             repair="Reduce along another axis, or lower ddof.",
         )

@@ -6,9 +6,11 @@ import operator
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
-from tinygrad_bp.errors import InputError, user_line
+from tinygrad_bp.errors import InputError
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.validate import as_array
+
+AXES = "axes that the input has"  # for errors
 
 
 def with_params(**params):
@@ -22,10 +24,8 @@ def of_rank(least, **params):
 
 
 def astensor(x):
-    """Return a Tensor as it is, and anything else as an array."""
-    return (
-        x if isinstance(x, Tensor | np.ndarray) else as_array(x, f"an argument (at {user_line()})")
-    )
+    """Return a Tensor as it is, and anything else as an array; derived functions name the error."""
+    return x if isinstance(x, Tensor | np.ndarray) else as_array(x, "")
 
 
 def take(x, axis, index):
@@ -70,7 +70,7 @@ def ravel(x):
     return reshape(x, (-1,)) if astensor(x).size else reshape(x, (0,))
 
 
-@derived(cases=lambda shape: [((shape,), {"axis": a}) for a in (0, -1)])
+@derived(expects="axes of the result", cases=lambda s: [((s,), {"axis": a}) for a in (0, -1)])
 def expand_dims(x, axis):
     """Insert axes of length 1 at the positions `axis` of the result.
 
@@ -80,7 +80,10 @@ def expand_dims(x, axis):
     return reshape(x, np.expand_dims(np.empty(astensor(x).shape, bool), axis).shape)
 
 
-@derived(cases=lambda shape: [(((1, *shape, 1),), {"axis": a}) for a in (None, 0, -1)])
+@derived(
+    expects="axes of length 1",
+    cases=lambda shape: [(((1, *shape, 1),), {"axis": a}) for a in (None, 0, -1)],
+)
 def squeeze(x, axis=None):
     """Remove axes of length 1: those named, or all.
 
@@ -112,7 +115,7 @@ def _(g, y, x, axes):
     return transpose(g, None if axes is None else tuple(np.argsort([a % g.ndim for a in axes])))
 
 
-@derived(cases=of_rank(2, axis1=0, axis2=-1))
+@derived(expects=AXES, cases=of_rank(2, axis1=0, axis2=-1))
 def swapaxes(x, axis1, axis2):
     """Exchange two axes.
 
@@ -124,7 +127,7 @@ def swapaxes(x, axis1, axis2):
     return transpose(x, tuple(axes.tolist()))
 
 
-@derived(cases=of_rank(2, source=0, destination=-1))
+@derived(expects=f"{AXES}, as many to as from", cases=of_rank(2, source=0, destination=-1))
 def moveaxis(x, source, destination):
     """Move axes to other positions; the rest keep their order.
 
@@ -297,7 +300,10 @@ def _(g, y, x, index, shape):
     return getitem(g, index)
 
 
-@derived(cases=lambda s: [((s,), {"axis": a}) for a in (None, *range(-len(s), len(s)))])
+@derived(
+    expects=AXES,
+    cases=lambda s: [((s,), {"axis": a}) for a in (None, *range(-len(s), len(s)))],
+)
 def flip(x, axis=None):
     """Reverse the order along `axis` (None: along all).
 
@@ -311,7 +317,10 @@ def flip(x, axis=None):
     return getitem(x, tuple(backwards if i in named else slice(None) for i in range(x.ndim)))
 
 
-@derived(cases=lambda s: [((s,), {"shift": 1}), *([((s,), {"shift": -2, "axis": 0})] if s else [])])
+@derived(
+    expects=f"whole numbers, and {AXES}",
+    cases=lambda s: [((s,), {"shift": 1}), *([((s,), {"shift": -2, "axis": 0})] if s else [])],
+)
 def roll(x, shift, axis=None):
     """Move every element `shift` places along `axis` (None: in the flat order), in a circle.
 
@@ -328,7 +337,8 @@ def roll(x, shift, axis=None):
 
 
 @derived(
-    cases=lambda s: [((s,), {"repeats": 2}), *([((s,), {"repeats": 3, "axis": -1})] if s else [])]
+    expects=f"whole numbers of at least 0, and {AXES}",
+    cases=lambda s: [((s,), {"repeats": 2}), *([((s,), {"repeats": 3, "axis": -1})] if s else [])],
 )
 def repeat(x, repeats, axis=None):
     """Repeat every element `repeats` times along `axis` (None: of the flat order).
