@@ -362,7 +362,7 @@ BAD = {
     "cotangent": (
         lambda: tg.draw(W, cotangent=[1.0, 2.0]),
         tg.ShapeError,
-        "the gradient: got a cotangent of shape (2,); expected shape (2, 3), that of the tensor. "
+        "the root: got a cotangent of shape (2,); expected shape (2, 3), that of the tensor. "
         "Pass one number for every element.",
     ),
 }

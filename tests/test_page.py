@@ -155,6 +155,15 @@ def test_every_card_arrow_and_fold_is_in_it():
     assert head["root"] == 4
 
 
+def test_what_an_explanation_marked_is_said_in_a_note():
+    picture = small()
+    first, *others = picture.arrows
+    marked = replace(picture, arrows=(replace(first, marked=True), *others))
+    head, columns = unpacked(html(marked))
+    assert columns["flags"][0] & 4
+    assert head["notes"] == [*picture.notes, "Thick orange arrows: the explained path."]
+
+
 def test_sizes_and_shares_that_are_no_numbers_are_left_out():
     shades = (None, math.nan, 1e300, -1e300, 0.25)
     cards = tuple(Card(i, "leaf", f"w{i}", shade=shade) for i, shade in enumerate(shades))

@@ -153,6 +153,15 @@ def test_the_panel_leads_on_to_inputs_and_consumers(show):
     assert page.state("selected") == 3
 
 
+def test_the_panel_says_which_arrows_are_explained(show):
+    picture = small()
+    arrows = tuple(replace(arrow, marked=arrow.target == 4) for arrow in picture.arrows)
+    page = show(replace(picture, arrows=arrows))
+    page.click(3)
+    assert page.text("#panel").count("on the explained path") == 1
+    assert "Thick orange arrows: the explained path." in page.text("#legend")
+
+
 def test_a_click_beside_all_cards_selects_nothing(show):
     page = show(small())
     page.click(3)

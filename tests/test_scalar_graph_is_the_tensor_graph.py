@@ -22,6 +22,7 @@ CLOSE = 64 * np.finfo(float).eps  # the same sums in another order
 WHOLE = {
     "inv": "its entries are quotients of determinants: n! terms each",
     "det": "n! products",
+    "cofactors": "determinants of all minors",
     "logabsdet": "the logarithm of a determinant",
     "solve": "an elimination, whose steps depend on the pivots",
     "cholesky": "one recurrence through all entries",

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_bp.diagnosing.vitals import Vitals, is_finite
+from tinygrad_bp.diagnosing.vitals import Vitals
 from tinygrad_bp.flow import Flow
 from tinygrad_bp.graph import Node
 from tinygrad_bp.op import Elementwise
+from tinygrad_bp.summary import is_finite
 
 SEVERITY = (
     "NaN origin", "Inf origin", "exploded", "vanished", "dead", "saturated", "detached",
@@ -116,12 +117,11 @@ def backward_origins(flow: Flow) -> list[tuple[Node, int]]:
 
 def _turns(flow: Flow) -> list[tuple[Node, int]]:
     """List where a finite gradient arrives and a non-finite one goes on, from the root on."""
-    if all(is_finite(_gradient(flow, node)) for node in flow.nodes):
-        return []
+    spoilt = set(flow.spoilt)
     return [
         (node, slot)
-        for node in reversed(flow.nodes)
-        if is_finite(_gradient(flow, node))
+        for node in (reversed(flow.nodes) if spoilt else ())
+        if node not in spoilt
         for slot, share in enumerate(flow.shares(node))
         if share is not None and not is_finite(share)
     ]
@@ -129,19 +129,13 @@ def _turns(flow: Flow) -> list[tuple[Node, int]]:
 
 def overflowing_sums(flow: Flow) -> list[Node]:
     """List the nodes whose gradient is not finite although all that arrives is."""
-    bad = [node for node in reversed(flow.nodes) if not is_finite(_gradient(flow, node))]
     reached = {
         x
-        for node in (flow.nodes if bad else ())
+        for node in (flow.nodes if flow.spoilt else ())
         for x, share in zip(node.inputs, flow.shares(node), strict=True)
         if share is not None and not is_finite(share)
     }
-    return [node for node in bad if node not in reached]
-
-
-def _gradient(flow: Flow, node: Node) -> Any:
-    gradient = flow.gradient(node)
-    return 0.0 if gradient is None else gradient
+    return [node for node in flow.spoilt if node not in reached]
 
 
 def _of_non_finite(vitals: Vitals) -> Iterator[tuple[Node, str]]:

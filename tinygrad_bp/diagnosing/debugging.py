@@ -11,11 +11,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tinygrad_bp.diagnosing.nonfinite import Cause, cause_of_gradient, cause_of_value
-from tinygrad_bp.diagnosing.vitals import is_finite
 from tinygrad_bp.errors import InputError
-from tinygrad_bp.graph import WATCHING, Node
+from tinygrad_bp.graph import Node
+from tinygrad_bp.listeners import WATCHING
 from tinygrad_bp.origin import listening, note_line, origin_of
 from tinygrad_bp.selected import settle
+from tinygrad_bp.summary import is_finite
 from tinygrad_bp.tensor import Tensor
 
 

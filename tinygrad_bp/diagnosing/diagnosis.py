@@ -7,7 +7,8 @@ from tinygrad_bp.diagnosing.findings import Finding, Reader, all_findings
 from tinygrad_bp.diagnosing.vitals import Vitals
 from tinygrad_bp.errors import GraphError, describe
 from tinygrad_bp.flow import Flow
-from tinygrad_bp.graph import Node, recording, unwatched
+from tinygrad_bp.graph import Node
+from tinygrad_bp.listeners import recording, unwatched
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.validate import refuse
 

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_bp.diagnosing.vitals import is_finite
 from tinygrad_bp.flow import local_derivative
 from tinygrad_bp.graph import Node
 from tinygrad_bp.op import Elementwise
-from tinygrad_bp.summary import number, numbers
+from tinygrad_bp.summary import is_finite, number, numbers
 
 Index = tuple[int, ...]
 

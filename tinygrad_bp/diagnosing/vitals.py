@@ -16,29 +16,7 @@ from tinygrad_bp.graph import Node
 from tinygrad_bp.op import Elementwise
 from tinygrad_bp.record import NUMBERS
 from tinygrad_bp.selected import Selected, settle
-
-
-def rms(array: Any) -> float:
-    """Return the root mean square: 0 for an empty array, NaN or ∞ if an element is.
-
-    >>> rms([3e200, -3e200])
-    3e+200
-    """
-    if type(array) in NUMBERS:
-        return abs(float(array))
-    with np.errstate(all="ignore"):
-        sizes = np.abs(np.asarray(array, dtype=np.float64))
-        largest = float(np.max(sizes, initial=0))
-        if not 0 < largest < np.inf:
-            return largest
-        return largest * float(np.sqrt(np.mean(np.square(sizes / largest))))
-
-
-def is_finite(array: Any) -> bool:
-    """Tell whether an array (or number) holds no NaN and no infinity."""
-    if type(array) in NUMBERS:
-        return math.isfinite(array)
-    return bool(np.isfinite(array).all())
+from tinygrad_bp.summary import rms
 
 
 class Vitals:

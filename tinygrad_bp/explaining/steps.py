@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from tinygrad_bp.explaining.paths import Edge
-from tinygrad_bp.graph import Node, recording
+from tinygrad_bp.graph import Node
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.op import Elementwise, Op
 from tinygrad_bp.ops.elementwise import add, subtract
 from tinygrad_bp.scalar.expand import Scalars

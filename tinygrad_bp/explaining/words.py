@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tinygrad_bp.explaining.steps import Factor, Path
-from tinygrad_bp.summary import number
+from tinygrad_bp.summary import many, number
 
 if TYPE_CHECKING:
     from tinygrad_bp.explaining.explain import Explanation
@@ -30,7 +30,7 @@ def counted(count: int) -> str:
     >>> counted(1), counted(2**30)
     ('1 path', '1,073,741,824 paths')
     """
-    return f"{count:,} path{'' if count == 1 else 's'}"
+    return many(count, "path")
 
 
 # ---------------------------------------------------------------------------------- text

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.flow import Flow
-from tinygrad_bp.graph import pull_back, recording, walk
+from tinygrad_bp.graph import pull_back, walk
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.selected import settle
 from tinygrad_bp.tensor import Tensor
 
@@ -17,7 +18,7 @@ class GradientGraph:
         root = flow.root
         seed = np.ones(root.shape, root.dtype)[()] if cotangent is None else cotangent
         with recording(True), np.errstate(all="ignore"):
-            started = root._seed(seed, "draw, argument cotangent", differentiable=True)
+            started = root._seed(seed, "the root", differentiable=True)
             found = [
                 (node, settle(gradient))
                 for node, gradient in pull_back(root, started, differentiable=True)

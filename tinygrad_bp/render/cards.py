@@ -13,8 +13,9 @@ from tinygrad_bp.origin import origin_of
 from tinygrad_bp.render.diff import Record, trace
 from tinygrad_bp.render.foldcards import Readings
 from tinygrad_bp.render.picture import Arrow, Card
-from tinygrad_bp.render.words import Reading, brief, clean, figure, read, size_of
+from tinygrad_bp.render.words import Reading, brief, clean, figure, read
 from tinygrad_bp.selected import settle
+from tinygrad_bp.summary import rms
 from tinygrad_bp.tensor import Tensor
 
 GRADIENT = ("gradient",)  # the scope of what is not recorded by the user
@@ -149,7 +150,7 @@ class Sheet:
             for target, node in enumerate(self.flow.nodes):
                 shares = self.flow.shares(node)
                 for slot, (x, share) in enumerate(zip(node.inputs, shares, strict=True)):
-                    source, arrived = self.number[x], None if share is None else size_of(share)
+                    source, arrived = self.number[x], None if share is None else rms(share)
                     label = "" if arrived is None else self._label(target, slot, arrived)
                     total[source] += arrived or 0.0
                     found.append((source, target, slot, label, arrived))

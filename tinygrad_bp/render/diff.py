@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinygrad_bp.render.words import FULL, Reading, many
+from tinygrad_bp.render.words import FULL, Reading
+from tinygrad_bp.summary import many
 
 
 class Trace(NamedTuple):

@@ -16,7 +16,8 @@ from tinygrad_bp.render.foldcards import contents
 from tinygrad_bp.render.picture import Picture
 from tinygrad_bp.render.scalars import scalar_graph
 from tinygrad_bp.render.visible import closed_to_fit
-from tinygrad_bp.render.words import many, names_of
+from tinygrad_bp.render.words import names_of
+from tinygrad_bp.summary import many
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.validate import as_count, refuse
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from tinygrad_bp.diagnosing.badges import SEVERITY
 from tinygrad_bp.render.picture import Card
-from tinygrad_bp.render.words import Reading, figure, many
+from tinygrad_bp.render.words import Reading, figure
+from tinygrad_bp.summary import many
 
 
 class Readings(NamedTuple):

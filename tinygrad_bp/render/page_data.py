@@ -50,13 +50,19 @@ def data(picture: Picture) -> str:
     }
     head = {
         "title_text": picture.title,
-        "notes": picture.notes,
+        "notes": _notes(picture),
         "strings": list(texts.numbers),
         "cards": len(picture.cards),
         "closed": closed.tolist(),
         "root": _root(picture.cards),
     }
     return pack(head, columns)
+
+
+def _notes(picture: Picture) -> list[str]:
+    """Return the notes, and what the thick arrows are where an explanation has marked some."""
+    marked = any(arrow.marked for arrow in picture.arrows)
+    return [*picture.notes, *["Thick orange arrows: the explained path."] * marked]
 
 
 def _items(items: Sequence[Card], texts: Texts) -> dict[str, Any]:

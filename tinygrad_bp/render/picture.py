@@ -9,7 +9,7 @@ from typing import Literal
 Kind = Literal["leaf", "constant", "op", "fold"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Card:
     """One visible node: a tensor, a scalar, or a fold of several."""
 
@@ -25,7 +25,7 @@ class Card:
     details: tuple[tuple[str, str], ...] = ()  # what the page shows beside: (heading, text)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arrow:
     """One edge, from an input to its consumer, in one argument slot."""
 
@@ -39,7 +39,7 @@ class Arrow:
     marked: bool = False  # on a path that is explained
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fold:
     """A part of the picture that can be shown as one card."""
 
@@ -48,7 +48,7 @@ class Fold:
     why: str  # "scope", "repeat", "chain"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Everything that can be seen of a graph."""
 

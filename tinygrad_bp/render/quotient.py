@@ -41,17 +41,17 @@ class Quotient:
         """Return the graph in which each part, by the number of its fold, is one item."""
         owner = {item: item for item in self.order}
         owner.update((item, fold) for fold, part in parts.items() for item in part)
+        outside: dict[int, dict[int, None]] = {fold: {} for fold in parts}  # in order, each once
         inputs: dict[int, tuple[int, ...]] = {}
         for item in self.order:
+            own = owner[item]
             sources = tuple(owner[x] for x in self.inputs[item])
-            if owner[item] == item:
-                inputs[item] = sources
-            else:
-                known = inputs.get(owner[item], ())
-                inputs[owner[item]] = (*known, *(x for x in sources if x != owner[item]))
+            inputs[own] = () if own in outside else sources
+            if own in outside:
+                outside[own].update((x, None) for x in sources if x != own)
         token = {item: self.token[item] for item in inputs if item not in parts}
         for fold, part in parts.items():
-            inputs[fold] = tuple(dict.fromkeys(inputs[fold]))
+            inputs[fold] = tuple(outside[fold])
             token[fold] = hash_of(self.token[item] for item in part)
         return Quotient(inputs, token)
 

@@ -1,5 +1,6 @@
 """Writing a file so that it is there completely or not at all."""
 
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -36,6 +37,8 @@ def write(path: Path, content: bytes, where: str) -> Path:
     """
     try:
         target = Path(os.path.realpath(path))  # a link stays a link
+        if target.exists() and not target.is_file() and not target.is_dir():
+            raise OSError(errno.EINVAL, "it is a device or a pipe")
         beside = target.with_name(f".{target.name[:100]}.{secrets.token_hex(8)}.part")
         try:
             with beside.open("xb") as file:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.flow import Flow
-from tinygrad_bp.graph import recording
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.scalar.expand import Scalars, expand
 from tinygrad_bp.scalar.places import entry_name
+from tinygrad_bp.summary import many
 from tinygrad_bp.tensor import Tensor
 
 
@@ -25,7 +26,7 @@ def scalar_graph(
             root = (root if cotangent is None else root * cotangent).sum()
     scalars = expand(root, focus=focus)
     inner = Flow(scalars.root)
-    notes = [f"{note}." for note in scalars.notes if note != f"{len(inner.nodes):,} scalar nodes"]
+    notes = [f"{note}." for note in scalars.notes if note != many(len(inner.nodes), "scalar node")]
     if focus is not None and focus[0] in names:
         notes = [note.replace(flow.label(focus[0]), names[focus[0]]) for note in notes]
     return inner, _entry_names(scalars, names), notes

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tinygrad_bp.render.picture import Arrow, Card, Fold, Picture
-from tinygrad_bp.render.words import many
+from tinygrad_bp.summary import many
 
 PART = 12  # a repetition is opened if it takes no more than this part of the budget
 NAMED = 8  # folds that are named in a note

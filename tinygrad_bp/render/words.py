@@ -31,16 +31,6 @@ def clean(text: Any, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
-def many(count: int, what: str) -> str:
-    """Count things: ``1 node``, ``2,000 nodes``.
-
-    >>> many(1, "node"), many(2000, "leaf")
-    ('1 node', '2,000 leaves')
-    """
-    plural = {"leaf": "leaves"}.get(what, what + "s")
-    return f"{count:,} {what if count == 1 else plural}"
-
-
 # ---------------------------------------------------------------------------------- arrays
 
 
@@ -75,8 +65,10 @@ def read(array: Any) -> Reading:
     size = math.nan if s.nans else math.inf if s.infinities else s.rms
     if s.size > FULL:
         return Reading(s.rms, size, _in_short(s), summary_line(s, 4))
-    short = listed(np.ravel(array)) if s.size <= FEW else _in_short(s)
-    return Reading(s.rms, size, short, listed(array))
+    full = listed(array)
+    if s.size > FEW:
+        return Reading(s.rms, size, _in_short(s), full)
+    return Reading(s.rms, size, full if np.ndim(array) == 1 else listed(np.ravel(array)), full)
 
 
 def _in_short(s: Summary) -> str:
@@ -94,18 +86,6 @@ def listed(array: Any, digits: int = 4) -> str:
     if array.ndim > 1:  # as deep as the array has axes, of which NumPy allows 64
         return f"[{', '.join(listed(row, digits) for row in array)}]"
     return f"[{', '.join(figure(x, digits) for x in array.tolist())}]"
-
-
-def size_of(array: Any) -> float:
-    """Return the root mean square of all numbers; NaN or infinity if any is."""
-    if np.ndim(array) == 0:
-        return abs(float(array))
-    array = np.asarray(array, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(np.add.reduce(array * array, axis=None))
-    if 1e-280 < squares < math.inf:
-        return math.sqrt(squares / array.size)
-    return read(array).size
 
 
 def brief(array: Any) -> str:

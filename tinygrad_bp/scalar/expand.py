@@ -71,7 +71,8 @@ def _expand(
     total = sum(s.meaning.count(wanted[s.node]) for s in lowered.steps if s.node in wanted)
     start = None
     if focus is None:
-        refuse_beyond(total, budget, f"{total:,}")
+        repair = "Look around one entry with focus=(w, index), or compute on fewer samples."
+        refuse_beyond(total, budget, f"{total:,}", repair)
     else:
         start = lowered.find(focus[0])
         wanted = paths_between(lowered, top, position, start, focus[1], place_of(root, focus))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from tinygrad_bp.checkpoint import Segment
-from tinygrad_bp.graph import Node, recording, refuse_rebound, walk
+from tinygrad_bp.graph import Node, refuse_rebound, walk
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.op import Elementwise, Op
 from tinygrad_bp.ops.einsum import contract
 from tinygrad_bp.scalar.meanings import Each, Leaf, Meaning, Picks, Whole, picked

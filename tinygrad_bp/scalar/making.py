@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.errors import GraphError
-from tinygrad_bp.graph import Node, recording
+from tinygrad_bp.graph import Node
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.record import WEAK
 from tinygrad_bp.scalar.lowering import Step
 from tinygrad_bp.scalar.meanings import Leaf, Mask
@@ -86,16 +87,16 @@ class Making:
 
     def _count(self) -> None:
         self.made += 1
-        refuse_beyond(self.made, self._budget, f"more than {self._budget:,}")
+        repair = "Compute on fewer samples; tg.explain also takes a larger budget."
+        refuse_beyond(self.made, self._budget, f"more than {self._budget:,}", repair)
 
 
-def refuse_beyond(count: int, budget: int, given: str) -> None:
+def refuse_beyond(count: int, budget: int, given: str, repair: str) -> None:
     """Raise `GraphError` for more nodes than anyone asked for."""
     if count > budget:
         raise GraphError(
             f"{given} scalar nodes",
             where="the scalar graph",
             expected=f"at most {budget:,}",
-            repair="Look around one entry with focus=(w, index), compute on fewer samples, "
-            "or raise the budget.",
+            repair=repair,
         )

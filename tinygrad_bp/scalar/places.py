@@ -22,9 +22,9 @@ def position_of(tensor: Tensor, index: Any, where: str) -> int:
     if index is None:
         if tensor.size == 1:
             return 0
-        example = ", ".join("0" * len(shape)) if tensor.size else ""
+        example = f", such as {(0,) * len(shape)}" if tensor.size else ""
         refuse(where, f"no index for a tensor of shape {shape}", "the index of one entry",
-               f"Pass one number for each axis, such as ({example}).", ShapeError)  # fmt: skip
+               f"Pass one number for each axis{example}.", ShapeError)  # fmt: skip
     parts = index if isinstance(index, tuple | list) else (index,)
     try:
         numbers = [operator.index(part) for part in parts]

@@ -4,6 +4,7 @@ from tinygrad_bp.errors import GraphError, describe
 from tinygrad_bp.graph import Node, walk
 from tinygrad_bp.scalar.lowering import Lowered
 from tinygrad_bp.scalar.places import entry_name
+from tinygrad_bp.summary import many
 from tinygrad_bp.tensor import Tensor
 
 
@@ -45,14 +46,15 @@ def notes_on(
 ) -> tuple[str, ...]:
     """Say how much there is, and what is not shown."""
     if focus is None:
-        return (f"{total:,} scalar nodes",)
+        return (many(total, "scalar node"),)
     shown = sum(1 for _ in walk(top))
     notes = [
         f"{shown:,} of {total:,} scalar nodes: the paths from {place_of(root, focus)} "
         f"to {root.name or 'the root'}"
     ]
     if gathered:
-        notes.append(f"{sum(gathered):,} other terms of sums, in {len(gathered):,} constants")
+        terms, constants = many(sum(gathered), "other term"), many(len(gathered), "constant")
+        notes.append(f"{terms} of sums, in {constants}")
     return tuple(notes)
 
 

@@ -12,7 +12,7 @@ from tinygrad_bp.diagnosing.findings.zeros import (
     half_dead_layers,
     saturated_activations,
 )
-from tinygrad_bp.diagnosing.vitals import is_finite
+from tinygrad_bp.summary import is_finite
 
 __all__ = ["Finding", "Reader", "all_findings"]
 

@@ -169,6 +169,7 @@ class Panel {
           ? ""
           : `${percent(share)} of ${heading === "Inputs" ? "its" : "this"} gradient`,
         graph.flags[arrow] & DASHED ? "no gradient passes" : "",
+        graph.flags[arrow] & MARKED ? "on the explained path" : "",
       ]
         .filter(Boolean)
         .join(" · ");
