@@ -3,13 +3,19 @@
 Run from the project root, after `pip install ".[test]"`:
 
     python -m benchmarks.flakes [--seeds 200] [--programs 5]
-    python -m benchmarks.flakes --suite [--seeds 3]
+    python -m benchmarks.flakes --suite [--seeds 200] [--first 0]
 
 The first form draws for every seed one sample of every op that has a gradient (case, shape, values,
 memory layout) and some random programs, and asks `tg.gradcheck`, which also takes the seed. All
-are right, so a FAIL is a false alarm. The second form runs the tests of the ops as pytest does,
-once for every seed of hypothesis, and takes the time. Leaves with status 1 at a false alarm, or
-when more than 3 % of the checks could say nothing.
+are right, so a FAIL is a false alarm. Leaves with status 1 at one, or when more than 3 % of the
+checks could say nothing.
+
+The second form runs the tests of the ops: all of them with the first seed, which is timed, and
+those that hypothesis drives with every other seed. Leaves with status 1 at a failure, or when the
+full run takes more than 90 s. A share of the seeds for each of two cores:
+
+    taskset -c 0 python -m benchmarks.flakes --suite --seeds 100 &
+    taskset -c 1 python -m benchmarks.flakes --suite --seeds 100 --first 100
 """
 
 import os
@@ -18,7 +24,6 @@ for library in ("OMP", "OPENBLAS", "MKL"):  # read once, while NumPy is imported
     os.environ[f"{library}_NUM_THREADS"] = "1"
 
 import argparse
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -32,12 +37,6 @@ from tinygrad_bp.check.programs import random_program
 from tinygrad_bp.check.samples import LAYOUTS, SHAPES, Entry, Sample, cases_of, differentiable, make
 
 INCONCLUSIVE_BAR = 0.03
-SUITE_BAR = 90.0  # seconds
-SUITE = (
-    "tests/test_every_op_is_differentiated_right.py",
-    "tests/test_every_op_passes_the_check.py",
-    "tests/test_special_values.py",
-)
 
 
 def random_sample(entry: Entry, rng: np.random.Generator) -> Sample:
@@ -58,10 +57,10 @@ def functions(seed: int, programs: int) -> Iterator[tuple[str, Callable[..., Any
         yield "a program", program, program.inputs
 
 
-def check_ops(seeds: int, programs: int) -> bool:
+def check_ops(first: int, seeds: int, programs: int) -> bool:
     found: Counter[str] = Counter()
     start = perf_counter()
-    for seed in range(seeds):
+    for seed in range(first, first + seeds):
         for name, function, inputs in functions(seed, programs):
             report = tg.gradcheck(function, tuple(inputs), seed=seed, raise_exception=False)
             found[report.verdict] += 1
@@ -75,33 +74,19 @@ def check_ops(seeds: int, programs: int) -> bool:
     return found["FAIL"] == 0 and found["INCONCLUSIVE"] <= INCONCLUSIVE_BAR * total
 
 
-def run_suite(seeds: int) -> bool:
-    times, flakes = [], []
-    for seed in range(seeds):
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *SUITE]
-        start = perf_counter()
-        result = subprocess.run(
-            [*command, f"--hypothesis-seed={seed}"], capture_output=True, text=True
-        )
-        times.append(perf_counter() - start)
-        if result.returncode:
-            flakes.append(seed)
-            print(f"\nseed {seed}\n{result.stdout[-3000:]}")
-    print(f"{seeds} runs of the tests of the ops: {len(flakes)} with a failure {flakes or ''}")
-    print(f"slowest run {max(times):.0f} s (bar {SUITE_BAR:.0f} s)")
-    return not flakes and max(times) <= SUITE_BAR
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--seeds", type=int)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--programs", type=int, default=5)
     parser.add_argument("--suite", action="store_true")
     given = parser.parse_args()
     if given.suite:
-        held = run_suite(given.seeds or 3)
+        from benchmarks.suite import run_suite  # needs pytest and hypothesis
+
+        held = run_suite(given.first, given.seeds)
     else:
-        held = check_ops(given.seeds or 200, given.programs)
+        held = check_ops(given.first, given.seeds, given.programs)
     return 0 if held else 1
 
 

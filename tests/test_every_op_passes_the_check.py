@@ -11,7 +11,7 @@ from tinygrad_bp.check import strategies
 
 few = settings(max_examples=5)
 seeds = st.integers(0, 2**32 - 1)
-OPEN = ("PASS", "INCONCLUSIVE")
+LOST = "the rounding of the function hides its gradient"  # in 2 of 12,000 programs
 
 
 @each(DIFFERENTIABLE)
@@ -26,9 +26,17 @@ def test_an_op_passes(gradcheck, entry, data, seed):
 @settings(max_examples=2)
 @given(data=st.data(), seed=seeds)
 def test_the_gradient_of_an_op_passes(gradcheck, entry, data, seed):
+    """A second derivative of 0, as of the standard deviation of two numbers, may stay open."""
     sample = data.draw(strategies.ops(entry))
     report = gradcheck(sample, tuple(sample.varied), order=2, seed=seed)
-    assert report.verdict in OPEN  # a second derivative may be zero to rounding
+    unsettled = [finding for finding in report.findings if finding.verdict != "PASS"]
+    assert report or (unsettled and all(is_zero(finding) for finding in unsettled)), str(report)
+
+
+def is_zero(finding):
+    """Tell whether both numbers are 0 to rounding, of values of the size of 1."""
+    size = max(abs(finding.analytic), abs(finding.numeric))
+    return finding.reason == LOST and size <= finding.bound < 1e-11
 
 
 @each(DIFFERENTIABLE)
@@ -37,13 +45,14 @@ def test_the_gradient_of_an_op_passes(gradcheck, entry, data, seed):
 def test_an_op_passes_in_float32(gradcheck, entry, data, seed):
     sample = data.draw(strategies.ops(entry))
     single = tuple(x.astype(np.float32) for x in sample.varied)
-    assert gradcheck(sample, single, seed=seed).verdict in OPEN
+    gradcheck(sample, single, seed=seed, strict=True)
 
 
 @settings(max_examples=100)
 @given(program=strategies.programs(), seed=seeds)
 def test_a_program_passes(gradcheck, program, seed):
-    assert gradcheck(program, tuple(program.inputs), seed=seed).verdict in OPEN
+    report = gradcheck(program, tuple(program.inputs), seed=seed)
+    assert report or report.reason == LOST
 
 
 KINKED = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import tinygrad_bp as tg
 from tinygrad_bp.check import gradcheck
+from tinygrad_bp.check.directions import mixed
 from tinygrad_bp.check.estimate import Noise, slope_of
 from tinygrad_bp.check.noise import difference_noise
 
@@ -284,12 +285,49 @@ def test_low_precision_is_compared_with_a_float64_run_of_the_same_graph(dtype):
     assert np.dtype(dtype).name in rounded.what
 
 
+@pytest.mark.parametrize("seed", [27, 53, 201, 347, 358, 748, 891])  # cotangents that cancel
+def test_a_sum_that_cancels_in_float32_is_as_precise_as_its_terms(seed):
+    x = np.float32([0.7])
+    assert gradcheck(lambda x: tg.broadcast_to(x, (20,)), x, seed=seed, strict=True)
+
+
 def test_a_bug_in_float32_alone_is_found(monkeypatch):
     def slope(y, x):
         return (1 - y * y) * (1.01 if getattr(x, "dtype", None) == np.float32 else 1)
 
     monkeypatch.setattr(tg.tanh, "rules", [slope])
     assert gradcheck(tg.tanh, X)
+    assert verdict(tg.tanh, X.astype(np.float32)) == "FAIL"
+
+
+@pytest.mark.parametrize("leftover", [1e-2, 1e-3, 1e-4])
+def test_a_float32_gradient_whose_terms_cancel_is_no_failure(leftover):
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        terms = rng.uniform(1, 3, 4)
+        terms[-1] = -terms[:-1].sum() * (1 - leftover)
+        terms = terms.astype(np.float32)  # these no input moves
+
+        x = np.array(rng.uniform(0.5, 2), np.float32)
+        assert verdict(lambda x, terms=terms: (x * terms).sum(), x) in ("PASS", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("leftover", [1e-2, 1e-3, 1e-4])
+def test_where_a_random_cotangent_makes_float32_terms_cancel_is_no_failure(leftover):
+    for seed in range(25):
+        u = mixed(2, np.random.default_rng(seed))  # as the check draws it
+        a, b = np.random.default_rng(seed + 1).uniform(1, 3, 2)
+        terms = np.array([b, -u[0] * b / u[1] * (1 - leftover)], np.float32)
+        report = tg.gradcheck(tg.outer, (np.array(a, np.float32), terms), seed=seed)
+        assert report.verdict in ("PASS", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("excess", [1e-3, -1e-4])
+def test_a_small_bug_in_float32_alone_is_found(monkeypatch, excess):
+    def rule(y, x):
+        return (1 - y * y) * (1 + excess * (getattr(x, "dtype", None) == np.float32))
+
+    monkeypatch.setattr(tg.tanh, "rules", [rule])
     assert verdict(tg.tanh, X.astype(np.float32)) == "FAIL"
 
 

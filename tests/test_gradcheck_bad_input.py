@@ -31,6 +31,14 @@ REFUSED = {
         lambda: gradcheck(changing, X, grad=np.ones_like),
         "got changing, which changes its x in place; expected a function that leaves its arguments",
     ),
+    "a gradient that is no function": (
+        lambda: gradcheck(np.sin, X, grad=np.cos(X)),
+        r"argument grad: got float64 of shape \(3,\); expected a function. Pass grad itself, not",
+    ),
+    "a pullback that is no function": (
+        lambda: gradcheck(np.sin, X, vjp=3),
+        "argument vjp: got int 3; expected a function",
+    ),
     "integers": (
         lambda: gradcheck(lambda x: x, np.arange(3)),
         r"input 'x': got int64 of shape \(3,\); expected floats, since whole numbers have no",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_bp as tg
 from tinygrad_bp.check import gradcheck
+from tinygrad_bp.check.directions import leveled
 from tinygrad_bp.check.stairs import stair
 
 SIX = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).uniform(-1, 1, 6))
@@ -125,6 +126,49 @@ def test_an_output_that_is_small_beside_the_largest_counts(function, share, seed
 
     assert verdict(function, x, vjp=backward, seed=seed) == "FAIL"
     assert verdict(function, x, vjp=lambda x, u: u * slope(x), seed=seed) == "PASS"
+
+
+@settings(max_examples=10)
+@given(seed=seeds)
+def test_an_output_of_any_size_counts(seed):
+    x = np.random.default_rng(seed).uniform(-100, 100, 6)
+    doubled = np.where(np.arange(6) == seed % 6, 2, 1)
+    assert verdict(np.exp, x, vjp=lambda x, u: u * np.exp(x), seed=seed) == "PASS"
+    assert verdict(np.exp, x, vjp=lambda x, u: doubled * u * np.exp(x), seed=seed) == "FAIL"
+
+
+@pytest.mark.parametrize("seed", [4, 8, 34])
+def test_a_gradient_far_below_those_nearby_is_not_taken_for_zero(seed):
+    x = np.random.default_rng(seed).uniform(-100, 100, 6)  # steps of x / 4 multiply exp(x)
+    report = gradcheck(np.exp, x, vjp=lambda x, u: u * np.exp(x), seed=seed)
+    assert not any(finding.zero for finding in report.findings)
+
+
+@pytest.mark.parametrize("bug", ["a factor 2", "the sign"])
+@pytest.mark.parametrize("spread", SPREADS)
+@given(x=SIX, seed=seeds)
+def test_what_the_values_have_lost_is_never_passed(spread, bug, x, seed):
+    value, backward = spoiled(lambda x: tg.logsumexp(x) - tg.max(x), BUGS[bug])
+    assert verdict(value, spread * x, vjp=backward, seed=seed) != "PASS"
+
+
+def test_elements_that_hardly_move_the_values_are_named():
+    x = np.array([1.0, 2.0, -80.0])
+    report = gradcheck(lambda x: tg.exp(x).sum(), x)
+    assert "not seen: 1 of 3 elements hardly move the values beside the others (one: x[2])" in (
+        report.notes
+    )
+    assert not any("not seen" in note for note in gradcheck(tg.exp, x).notes)
+    assert not any("not seen" in note for note in gradcheck(lambda x: tg.exp(x).sum(), x[:2]).notes)
+
+
+def test_outputs_too_different_for_one_cotangent_are_weighted_in_groups():
+    sizes = np.array([1e-200, 1.0, 1e5, 1e200, 0.0])
+    groups = list(leveled(sizes, sizes, np.dtype(float), np.random.default_rng(0)))
+    assert [list(np.flatnonzero(u)) for u in groups] == [[3, 4], [1, 2], [0]]
+    for u in groups:
+        weighted = np.abs(u * sizes)[(u != 0) & (sizes != 0)]
+        assert weighted.max() < 3.01 * weighted.min()
 
 
 # ---------------------------------------------------------------------------------- the stairs

@@ -10,6 +10,7 @@ import tinygrad_bp as tg
 from tinygrad_bp import cotangents, flow, graph, op, tensor
 from tinygrad_bp.check import mutants
 from tinygrad_bp.check.planting import planted
+from tinygrad_bp.facts import OPS
 
 X = np.array([0.5, -1.0, 2.0])
 
@@ -184,7 +185,7 @@ def own_op():
         return y + tg.exp(x)
 
     yield x_exp_x
-    del op.OPS["x_exp_x"]
+    del OPS["x_exp_x"]
 
 
 def test_the_op_of_a_user_has_mutants_and_a_trial(own_op):

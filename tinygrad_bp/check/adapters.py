@@ -8,8 +8,9 @@ import numpy as np
 
 from tinygrad_bp.check.subject import Arrays, Call, Pull, Subject
 from tinygrad_bp.errors import InputError, ShapeError, describe
+from tinygrad_bp.listeners import no_grad
 from tinygrad_bp.nested import Rebuild, flatten
-from tinygrad_bp.tensor import Tensor, no_grad
+from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.tracing import as_constant, name_of, no_tensor
 from tinygrad_bp.transforms import vjp
 from tinygrad_bp.validate import refuse

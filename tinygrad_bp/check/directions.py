@@ -1,6 +1,6 @@
 """Random directions and cotangents in which nothing is small, equal to 1, or hidden by the rest."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -47,16 +47,22 @@ def quantile(contributions: np.ndarray, part: float) -> float:
 
 def leveled(
     values: np.ndarray, changes: np.ndarray, dtype: np.dtype, rng: np.random.Generator
-) -> np.ndarray:
-    """Return a cotangent that gives every output the same weight, by how much it changes.
+) -> Iterator[np.ndarray]:
+    """Yield cotangents that give every output the same weight, by how much it changes.
 
+    There is more than one if the range of the dtype is too small for all outputs at once.
     ``changes``: of the outputs over a step along the direction to be checked.
     """
     limits = np.finfo(dtype)
     sizes = np.maximum(np.abs(changes), RESOLVED * float(limits.eps) * np.abs(values))
-    sizes = np.where(np.isfinite(sizes) & (changes != 0), sizes, 0.0)  # what stands still, too
-    largest = sizes.max(initial=0.0)
+    sizes = np.where(np.isfinite(sizes) & (changes != 0), sizes, 0.0)
+    signs = mixed(values.size, rng)
+    largest, still = sizes.max(initial=0.0), sizes == 0  # what stands still is asked, too
     if not largest:
-        return mixed(values.size, rng)
-    least = largest / float(limits.max) ** 0.25
-    return mixed(values.size, rng) * largest / np.where(sizes > least, sizes, largest)
+        yield signs
+    while largest:
+        group = sizes > largest / float(limits.max) ** 0.25
+        weights = np.divide(largest, sizes, out=1.0 * still, where=group)
+        yield signs * weights
+        sizes, still = np.where(group, 0.0, sizes), np.zeros_like(still)
+        largest = sizes.max(initial=0.0)

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from tinygrad_bp.check.directions import LEAST, balanced, leveled, mixed, quantile, scales
-from tinygrad_bp.check.judge import Judge
+from tinygrad_bp.check.judge import BENT, Judge
 from tinygrad_bp.check.localise import confirm, element_name
 from tinygrad_bp.check.report import Finding, Mismatch, Verdict, worst_of
 from tinygrad_bp.check.structure import examine
 from tinygrad_bp.check.subject import Probe, Subject, place
 
 BESIDE = 2.0**-9  # how far from a kink the gradient is checked as well
+MOST = 3  # elements that are measured on their own at a kink
 TOGETHER = "all inputs, tied"  # ties stay ties along it, and what they share has to add up
 LITTLE = 2.0**-10  # the step over which outputs are asked how much they change
 OPEN = ("PASS", "IMPRECISE")  # verdicts that another direction may still overthrow
@@ -33,7 +34,27 @@ class Outcome:
     gradient: np.ndarray | None = None
     origin: np.ndarray | None = None  # where it fails: the point, or beside it
     first: "Outcome | None" = None  # if this is the gradient of the gradient
+    seen: np.ndarray | None = None  # which elements move the values enough to be told from none
     argument: int = 0  # of which the structure is wrong
+
+    def see(self, contributions: np.ndarray, finding: Finding) -> None:
+        """Note which elements would have been missed if they were not there."""
+        if finding.verdict in OPEN:
+            seen = np.abs(contributions) > (0.0 if finding.zero else finding.bound)
+            self.seen = seen if self.seen is None else self.seen | seen
+
+    def tell_unseen(self) -> None:
+        """Note which elements of the gradient no comparison that passed depended on."""
+        assert self.probe is not None
+        assert self.gradient is not None
+        if self.verdict == "PASS" and self.seen is not None:
+            unseen = np.flatnonzero((self.gradient != 0) & ~self.seen)
+            if unseen.size:
+                count = f"{unseen.size} of {self.seen.size} elements"
+                first = element_name(self.probe, int(unseen[0]))
+                self.notes.append(
+                    f"not seen: {count} hardly move the values beside the others (one: {first})"
+                )
 
     def stop(self, verdict: Verdict, problem: str, diagnosis: str = "") -> "Outcome":
         """Return this outcome with its last word."""
@@ -61,7 +82,7 @@ def check(
         return outcome.stop(
             "INCONCLUSIVE", "the function is random: two calls at the same point differ"
         )
-    u = outcome.cotangent = mixed(outputs.size, rng)
+    u = outcome.cotangent = probe.representable(mixed(outputs.size, rng))
     with np.errstate(all="ignore"):
         structure = examine(probe, u, outputs, rng)
     if structure.problem:
@@ -75,6 +96,7 @@ def check(
         return outcome
     judge = Judge(probe, u, outputs, resolution)
     ask_all(outcome, judge, gradient, rng, coordinates=coordinates)
+    outcome.tell_unseen()
     return outcome
 
 
@@ -109,27 +131,64 @@ def ask(
     *,
     extra: bool = False,
 ) -> None:
-    """Compare along a direction; confirm a failure; look beside a kink."""
+    """Compare along a direction; at a kink, ask more."""
+    kinked = compare(outcome, judge, direction, gradient, what, extra=extra)
+    if not kinked or outcome.verdict not in OPEN:
+        return
+    outcome.notes.append(f"at a kink: any slope between both sides is accepted ({what})")
+    beside(outcome, judge, direction, extra)
+    if outcome.verdict in OPEN:
+        same = judge.probe.steps * (direction != 0)
+        if compare(outcome, judge, same, gradient, TOGETHER, extra=True):
+            beside(outcome, judge, same, extra)
+    for position in outliers(judge, direction, gradient):
+        if outcome.verdict in OPEN:
+            one = np.where(np.arange(direction.size) == position, judge.probe.steps, 0.0)
+            compare(outcome, judge, one, gradient, element_name(judge.probe, position), extra=True)
+
+
+def compare(
+    outcome: Outcome,
+    judge: Judge,
+    direction: np.ndarray,
+    gradient: np.ndarray,
+    what: str,
+    *,
+    extra: bool,
+) -> bool:
+    """Compare along a direction, and confirm a failure; return whether it is at a kink."""
     finding, position = judge.compare(direction, gradient, what), None
     if finding.suspicious:
         finding, position = confirm(judge, direction, gradient, finding)
-    if extra and finding.verdict in ("INCONCLUSIVE", "IMPRECISE") and not finding.suspicious:
+    resolved = finding.differs and not np.isnan(finding.numeric)  # then it is a contradiction
+    if extra and finding.verdict in ("INCONCLUSIVE", "IMPRECISE") and not resolved:
         outcome.notes.append(f"not resolved: {what} ({finding.reason})")
-        return
+        return False
     outcome.findings.append(finding)
     outcome.verdict = worst_of(outcome.findings)
+    outcome.see(direction * gradient, finding)
     if finding.verdict == "FAIL":
         blame(outcome, judge, finding, position)
-    elif finding.kinked and judge.origin is judge.probe.point:
-        outcome.notes.append(f"at a kink: any slope between both sides is accepted ({what})")
-        beside(outcome, judge, direction, extra)
-        if outcome.verdict in OPEN and what != TOGETHER:
-            same = judge.probe.steps * (direction != 0)
-            ask(outcome, judge, same, gradient, TOGETHER, extra=True)
     elif finding.verdict != "PASS":
         failure = judge.probe.failure
         told = f"; beside the point it raises {type(failure).__name__}" if failure else ""
         outcome.problem = outcome.problem or finding.reason + told
+    return finding.kinked
+
+
+def outliers(judge: Judge, direction: np.ndarray, gradient: np.ndarray) -> list[int]:
+    """Return the elements whose gradient is furthest from what it is on both sides of a kink.
+
+    One wrong element among many kinks may hide in what these leave open.
+    """
+    point, u = judge.probe.point, judge.cotangent
+    sides = [judge.probe.contributions(point + t * direction, u, direction)
+             for t in (BESIDE, -BESIDE)]  # fmt: skip
+    claimed = direction * gradient
+    excess = np.maximum(np.min(sides, axis=0) - claimed, claimed - np.max(sides, axis=0))
+    excess = np.where(np.isfinite(excess), excess, 0.0)
+    worst = np.argsort(-excess, kind="stable")[:MOST]
+    return [int(i) for i in worst if excess[i] > BENT * np.abs(claimed).max()]
 
 
 def blame(outcome: Outcome, judge: Judge, finding: Finding, position: int | None) -> None:
@@ -171,8 +230,9 @@ def beside(outcome: Outcome, judge: Judge, direction: np.ndarray, extra: bool) -
     near = Judge(judge.probe, judge.cotangent, outputs, judge.resolution)
     near.origin, near.gradient_noise = origin, judge.gradient_noise
     near.hear(judge.noise)
+    near.pieces = False
     gradient = judge.probe.gradient(origin, judge.cotangent)
-    ask(outcome, near, direction, gradient, "beside the kink", extra=extra)
+    compare(outcome, near, direction, gradient, "beside the kink", extra=extra)
 
 
 def ask_balanced(
@@ -202,18 +262,23 @@ def ask_leveled(
     rng: np.random.Generator,
     what: str = "all inputs, balanced",
 ) -> None:
-    """Compare with every output given the same weight, and no input more than the median."""
+    """Compare with every output given the same weight, and no input more than the median.
+
+    Outputs too different in size for one cotangent are asked one group after the other.
+    """
     probe = judge.probe
     changed = probe.values(probe.point + LITTLE * direction)
     if changed.size != judge.outputs.size:
         return
     dtype = min(probe.output_dtypes, key=lambda dtype: dtype.itemsize)
-    u = leveled(judge.outputs, changed - judge.outputs, dtype, rng)
-    level = Judge(probe, u, judge.outputs, judge.resolution)
-    level.listen(direction)
-    gradient = probe.gradient(probe.point, u)
-    share = max(quantile(direction * gradient, 0.5), VISIBLE * level.noise.fine)
-    ask(outcome, level, balanced(direction, gradient, share), gradient, what, extra=True)
+    for u in leveled(judge.outputs, changed - judge.outputs, dtype, rng):
+        if outcome.verdict not in OPEN:
+            return
+        level = Judge(probe, u, judge.outputs, judge.resolution)
+        level.listen(direction)
+        gradient = probe.gradient(probe.point, u)
+        share = max(quantile(direction * gradient, 0.5), VISIBLE * level.noise.fine)
+        ask(outcome, level, balanced(direction, gradient, share), gradient, what, extra=True)
 
 
 def ask_each(outcome: Outcome, judge: Judge, steps: np.ndarray, gradient: np.ndarray) -> None:

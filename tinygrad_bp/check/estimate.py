@@ -60,7 +60,7 @@ class Slope(NamedTuple):
     high: float
     error: float
     coarse: bool = False  # it settles only to within the coarse noise
-    reach: float = 0.0  # slopes nearby are of this size
+    bow: float = 0.0  # how fast the slope changes: at a minimum it is what rounding makes of that
     bend: int = 0  # at a kink: 1 if the slope ahead is the larger one, else -1
     reason: str = ""
 
@@ -141,8 +141,7 @@ def slope_of(
     """
     ladder = Ladder(function, center)
     slope, entry = read(ladder, noise)
-    nearby = [max(abs(row.ahead), abs(row.behind)) for row in ladder.rows()[:2]]
-    return climbed(ladder, slope, entry, noise, enough)._replace(reach=max(nearby, default=0.0))
+    return climbed(ladder, slope, entry, noise, enough)._replace(bow=bow_of(ladder.rows()))
 
 
 def climbed(
@@ -162,6 +161,12 @@ def climbed(
     near = near_kink(ladder.rows(), noise.fine)
     use_near = again.bound > 10 * enough and again.bound > near.bound
     return near if use_near else again
+
+
+def bow_of(rows: Sequence[Row]) -> float:
+    """Return how fast the slope changes, per unit of the step."""
+    row = next((row for row in rows if row.step <= NEAR), None)
+    return abs(row.ahead - row.behind) / row.step if row else 0.0
 
 
 def read(ladder: Ladder, noise: Noise) -> tuple[Slope, Entry | None]:

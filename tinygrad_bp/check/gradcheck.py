@@ -131,8 +131,10 @@ def subject_of(
     vjp: Callable[..., Any] | None,
 ) -> Subject:
     """Find out whose gradient is to be checked."""
-    if not callable(f):
-        refuse("gradcheck, argument f", describe(f), "a function", "Pass f itself, not f(x).")
+    for name, given in {"f": f, "grad": grad, "vjp": vjp}.items():
+        if not callable(given) and (name == "f" or given is not None):
+            where, repair = f"gradcheck, argument {name}", f"Pass {name} itself, not {name}(x)."
+            refuse(where, describe(given), "a function", repair)
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     leaves, rebuild = flatten(arguments)
     name, labels = name_of(f), labels_of(f, arguments)

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinygrad_bp.check.directions import scales
 from tinygrad_bp.check.estimate import SAFETY, Noise, Slope, slope_of
+from tinygrad_bp.check.nearby import MANY, bends_beside, pieces_beside
 from tinygrad_bp.check.noise import COARSE, EPSILON, FINE, WIDE, noise_at
 from tinygrad_bp.check.report import Finding, Verdict
 from tinygrad_bp.check.stairs import Stairs
@@ -17,12 +18,11 @@ LOST = 100.0  # times the relative noise inside is how far a gradient may be off
 VAGUE = 1e-2  # relative; a bound above this says nothing
 BENT = 1e-4  # relative; the resolution at a kink, beside which the gradient is checked as well
 TINY = 2.0**-1000
-NEARBY = 1e-10  # of the slopes nearby: a smaller one is that of a minimum
 JUMPY = 1e-10  # of the size of the function: a gradient with more noise may jump at a kink
 FAR = 2.0**-9  # away from kinks close by
 NOT_FINITE = "neither the gradient nor the measured slope is finite"
 PASSED: tuple[Verdict, str] = ("PASS", "")
-FLOOR = 256 * EPSILON  # of the size of the function: smaller slopes drown in its rounding
+FLOOR = 256 * EPSILON  # roundings of the value, and of the point: smaller slopes drown in them
 
 
 class Judge:
@@ -42,6 +42,9 @@ class Judge:
         self.gradient_noise, self.heard_coarse = 0.0, False
         self.elsewhere = True  # can the gradient be asked beside the point?
         self.doubted = False  # have stairs been looked for?
+        self.pieces: bool | None = None  # do several meet at the point, if that is known?
+        self.crowded = False  # are there kinks close by that are not at the point?
+        self.refuted = False  # has a slope been measured that no piece close by has?
         self.bends: set[int] = set()  # of all kinks that were met
 
     def listen(self, direction: np.ndarray) -> None:
@@ -92,24 +95,56 @@ class Judge:
     def compare(self, direction: np.ndarray, gradient: np.ndarray, what: str) -> Finding:
         """Measure the slope along a direction and judge the one that the gradient claims."""
         with np.errstate(all="ignore"):
-            finding = self.compared(direction, gradient, what)
-            if finding.suspicious and isfinite(finding.analytic) and not self.doubted:
+            parts = gradient * direction
+            claimed, size = float(parts.sum()), length(parts)
+            slope = self.measure(direction, gradient)
+            finding = self.judge(claimed, slope, size, what)
+            if finding.suspicious and isfinite(claimed) and not self.doubted:
                 self.look_for_stairs(direction, gradient)
-                finding = self.compared(direction, gradient, what)
+                slope = self.measure(direction, gradient)
+                finding = self.judge(claimed, slope, size, what)
+            if finding.suspicious and isfinite(claimed) and self.pieces is not False:
+                slope = self.with_other_pieces(slope, direction)
+                finding = self.judge(claimed, slope, size, what)
             return finding
 
-    def compared(self, direction: np.ndarray, gradient: np.ndarray, what: str) -> Finding:
-        """Do what `compare` does, with overflows and NaN let through."""
+    def measure(self, direction: np.ndarray, gradient: np.ndarray) -> Slope:
+        """Measure the slope along a direction."""
         parts = gradient * direction
-        claimed, size = float(parts.sum()), length(parts)
         along = self.probe.along(direction, self.cotangent, self.origin)
         noise = self.with_rounded_inputs(direction, gradient)
-        slope = slope_of(along, self.center, noise, self.resolution * size / 10)
+        slope = slope_of(along, self.center, noise, self.resolution * length(parts) / 10)
         if slope.bend:
             self.bends.add(slope.bend)
-        if slope.coarse and self.elsewhere and not self.heard_coarse and isfinite(claimed):
+        if slope.coarse and self.elsewhere and not self.heard_coarse and isfinite(parts.sum()):
             self.listen_to_gradient(direction, coarse=True)
-        return self.judge(claimed, slope, size, what)
+        return slope
+
+    def with_other_pieces(self, slope: Slope, direction: np.ndarray) -> Slope:
+        """Widen a slope to those of all pieces of the function that meet at the point."""
+
+        def function(distance: np.ndarray) -> float:
+            return float(self.probe.along(distance, self.cotangent, self.origin)(1.0))
+
+        steps, noise = self.probe.steps, self.noise.fine
+        pieces = pieces_beside(function, direction, steps, noise)
+        if pieces.differ and not self.pieces:
+            self.bends |= bends_beside(function, steps, noise)
+        if pieces.differ and len(self.bends) == 2:  # some may hide in narrow corners
+            pieces = pieces_beside(function, direction, steps, noise, MANY)
+        self.pieces = pieces.differ or bool(self.pieces)
+        low, high = min(slope.low, pieces.low), max(slope.high, pieces.high)
+        wider = (high - low) - (slope.high - slope.low) > BENT * (high - low)
+        both_ways = wider or (pieces.several and len(self.bends) == 2)
+        vague = pieces.error > VAGUE * (high - low)
+        least = SAFETY * (pieces.error + slope.error) + BENT * max(abs(low), abs(high))
+        self.refuted |= max(pieces.low - slope.low, slope.high - pieces.high) > least
+        self.crowded |= pieces.differ and vague
+        if not pieces.differ or not both_ways or vague:
+            return slope
+        self.bends |= {1, -1}
+        error = max(slope.error, pieces.error)
+        return slope._replace(kind="kink", low=low, high=high, error=error, bend=0)
 
     def with_rounded_inputs(self, direction: np.ndarray, gradient: np.ndarray) -> Noise:
         """Add what rounding the moved inputs does, which a table of differences may not show."""
@@ -131,13 +166,13 @@ class Judge:
         own = SAFETY * self.gradient_noise + 8 * self.epsilon * size
         bound = slope.bound + own
         distance = slope.distance(claimed)
-        least = max(FLOOR * self.size, NEARBY * slope.reach)
+        least = FLOOR * max(self.size, slope.bow)
         zero = scale == 0 or max(bound, scale) <= least
         if zero:
             verdict, reason = PASSED
         else:
             rounded = LOST * self.noise.wide / max(self.size, TINY) if slope.coarse else 0.0
-            enough = max(self.resolution, BENT) if slope.bend else self.resolution
+            enough = max(self.resolution, BENT) if slope.kind == "kink" else self.resolution
             verdict, reason = self.verdict(distance / scale, bound / scale, enough, rounded)
         nearest = min(max(claimed, slope.low), slope.high)
         return Finding(verdict, what, claimed, nearest, bound, scale, reason,

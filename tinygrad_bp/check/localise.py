@@ -31,15 +31,15 @@ def confirm(
     judge: Judge, direction: np.ndarray, gradient: np.ndarray, suspicion: Finding
 ) -> Confirmed:
     """Confirm a failure at one element, or explain why it cannot be confirmed."""
-    judge.bends.clear()
     found = halve_inputs(judge, direction, gradient, suspicion)
     if found is not None and not found.finding.kinked:
         return found
     if judge.cotangent.size > 1:
-        return separate_outputs(judge, direction, found)
-    if found is not None:
-        return found
-    return joint(judge, suspicion)
+        apart = separate_outputs(judge, direction, found)
+        certain = not judge.crowded and is_certain(judge, suspicion)
+        certain = certain and apart.finding.verdict != "FAIL"
+        return Confirmed(suspicion, None) if certain else apart
+    return found or joint(judge, suspicion)
 
 
 def halve_inputs(
@@ -62,7 +62,8 @@ def halve_inputs(
         if not worse.suspicious:
             return None
         support, finding = chosen, worse
-    return Confirmed(finding, int(support[0])) if finding.suspicious else None
+    both_ways = finding.kinked and not finding.bend  # then the chain rule itself may be outside
+    return Confirmed(finding, int(support[0])) if finding.suspicious and not both_ways else None
 
 
 def compare_at(
@@ -100,7 +101,7 @@ def separate_outputs(judge: Judge, direction: np.ndarray, found: Confirmed | Non
             if finding.suspicious:
                 break
         else:
-            return Confirmed(accepted(finding), None)
+            return Confirmed(accepted(judge, finding), None)
         support = part
         if support.size == 1:
             return halve_inputs(one, direction, gradient, finding) or joint(one, finding)
@@ -114,26 +115,41 @@ def for_outputs(judge: Judge, support: np.ndarray) -> Judge:
     one.hear(judge.noise)
     one.gradient_noise = judge.gradient_noise
     one.origin = judge.origin
+    one.pieces = None if judge.pieces else judge.pieces
     return one
 
 
-def accepted(finding: Finding) -> Finding:
-    """Return the verdict on kinks of several outputs, each of which is right on its own."""
-    if finding.verdict == "PASS":
-        return finding
-    return finding._replace(verdict="INCONCLUSIVE", reason="kinks of several outputs meet")
+def accepted(judge: Judge, finding: Finding) -> Finding:
+    """Return the verdict on a failure of several outputs, each of which is right on its own."""
+    if not judge.bends:
+        reason = "a difference that no single output shows"
+    elif finding.verdict == "PASS":
+        return finding  # between the slopes of kinks that bend in different ways
+    else:
+        reason = "kinks of several outputs meet"
+    return finding._replace(verdict="INCONCLUSIVE", reason=reason)
 
 
 def joint(judge: Judge, suspicion: Finding) -> Confirmed:
     """Judge a failure that no single element shows."""
     if suspicion.verdict == "IMPRECISE":
         return Confirmed(suspicion, None)
-    gross = abs(suspicion.analytic - suspicion.numeric) > BENT * suspicion.scale
-    if len(judge.bends) == 1 and gross:
-        return Confirmed(suspicion, None)  # it bends one way: no sub-gradient is outside
+    if is_certain(judge, suspicion):
+        return Confirmed(suspicion, None)
     reason = (
-        "several kinks meet at the point, and no single element is wrong"
+        "several kinks meet at the point, and bend both ways"
         if judge.bends
         else "a difference along one direction that no single element shows"
     )
     return Confirmed(suspicion._replace(verdict="INCONCLUSIVE", reason=reason), None)
+
+
+def is_certain(judge: Judge, suspicion: Finding) -> bool:
+    """Ask whether no generalised gradient explains a difference that no single element shows.
+
+    If all pieces that meet at the point have the same slope along the direction, or the function
+    bends one way only, what was measured leaves nothing open.
+    """
+    gross = abs(suspicion.analytic - suspicion.numeric) > BENT * suspicion.scale
+    same_slope = bool(judge.pieces) and not suspicion.kinked and not judge.crowded
+    return gross and not judge.refuted and (same_slope or len(judge.bends) == 1)

@@ -6,7 +6,7 @@ much of it there may be is measured like any other noise.
 
 import numpy as np
 
-from tinygrad_bp.check.directions import scales
+from tinygrad_bp.check.directions import mixed, scales
 from tinygrad_bp.check.engine import Outcome, check
 from tinygrad_bp.check.estimate import SAFETY
 from tinygrad_bp.check.localise import element_name
@@ -18,7 +18,9 @@ from tinygrad_bp.check.subject import Probe, Subject, place
 ROUNDINGS = 32.0  # of the low precision that are always allowed
 LOW = 2.0**8  # roundings: the resolution where nothing can be run in float64
 HIGHEST = 0.25  # relative; agreement that is worse than this is no pass in any precision
+COTANGENTS = 2  # more of them tell how large the terms of a gradient are
 SPACING = 4.0  # roundings between the points at which noise is measured
+FACTORS = 0.5 + np.arange(1, 9) * 0.6180339887498949 % 1.0  # of cotangents: none a power of two
 
 
 def check_in_all_precisions(
@@ -62,9 +64,7 @@ def compare_precisions(outcome: Outcome, subject: Subject, epsilon: float, seed:
     if structure.problem:
         outcome.stop("FAIL", f"in {name}: {structure.problem}", structure.diagnosis)
         return
-    sizes = np.concatenate(
-        [np.full(x.size, np.abs(g).max(initial=0.0)) for x, g in pairs(subject, exact)]
-    )
+    sizes = natural_sizes(outcome.probe, outcome.cotangent, exact, seed)
     with np.errstate(invalid="ignore"):
         distance = np.abs(structure.gradient - exact)
     relative = np.divide(distance, sizes, out=distance.copy(), where=sizes > 0)
@@ -81,10 +81,19 @@ def compare_precisions(outcome: Outcome, subject: Subject, epsilon: float, seed:
     outcome.probe.gradient_calls += low.gradient_calls
 
 
-def pairs(subject: Subject, vector: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pair every input with its part of a vector."""
-    cuts = np.cumsum([x.size for x in subject.inputs])[:-1]
-    return list(zip(subject.inputs, np.split(vector, cuts), strict=True))
+def natural_sizes(probe: Probe, u: np.ndarray, exact: np.ndarray, seed: int) -> np.ndarray:
+    """Return for every element the size of what its gradient is added up from.
+
+    For one cotangent the terms of a sum may cancel, which makes the result small and leaves its
+    rounding as it is. They do not for other cotangents as well, so the largest element counts of
+    the gradients of several.
+    """
+    rng, pull = np.random.default_rng(seed), probe.linearize(probe.point.copy())
+    others = [probe.joined(pull(mixed(u.size, rng) * u)) for _ in range(COTANGENTS)]
+    found = np.abs([exact, *others])
+    return np.concatenate(
+        [np.full(found[:, part].shape[1], found[:, part].max(initial=0.0)) for part in probe.parts]
+    )
 
 
 def judge_element(
@@ -93,11 +102,9 @@ def judge_element(
     """Judge one element of a gradient in low precision by the one in float64."""
     assert outcome.gradient is not None
     assert outcome.cotangent is not None
-    steps = scales(low.subject.inputs) * SPACING * epsilon
-    near = [
-        float(low.gradient(low.point + k * steps, outcome.cotangent)[position]) for k in range(5)
-    ]
-    noise = difference_noise(near, (2, 3))
+    steps, u = scales(low.subject.inputs) * SPACING * epsilon, outcome.cotangent
+    near = [float(low.gradient(low.point + k * steps, u)[position]) for k in range(5)]
+    noise = max(difference_noise(near, (2, 3)), scatter(low, u, position))
     claimed, exact = float(gradient[position]), float(outcome.gradient[position])
     bound = ROUNDINGS * epsilon * size + SAFETY * noise
     distance = abs(claimed - exact)
@@ -108,3 +115,13 @@ def judge_element(
     elif distance <= max(bound, LOW * epsilon * size):
         verdict = "IMPRECISE"
     return Finding(verdict, what, claimed, exact, bound, size)
+
+
+def scatter(low: Probe, u: np.ndarray, position: int) -> float:
+    """Return the rounding of an element of a gradient, from cotangents that differ by a factor.
+
+    The gradient differs by the same factor, and each time everything is rounded in another way,
+    also what does not depend on any input.
+    """
+    pull = low.linearize(low.point.copy())
+    return float(np.std([low.joined(pull(k * u))[position] / k for k in FACTORS]))

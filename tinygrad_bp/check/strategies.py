@@ -9,6 +9,7 @@ In the manner of `hypothesis.extra.numpy`; they need ``pip install 'tinygrad_bp[
     def test_my_check_accepts_every_program(program): ...
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -144,14 +145,12 @@ def arrays(
     return np.asarray(draw(hnp.arrays(np.float64, shape, elements=numbers))).astype(dtype)
 
 
-@st.composite
 def tensors(
-    draw: st.DrawFn,
     dtype: Any = np.float64,
     shape: Shapes = None,
     elements: Strategy[float] | None = None,
     requires_grad: bool = True,
-) -> Tensor:
+) -> Strategy[Tensor]:
     """Draw leaf Tensors: ``tensors(np.float32, (2, 3), well_scaled())``.
 
     >>> from hypothesis import given
@@ -161,7 +160,8 @@ def tensors(
     ...     assert (x.grad == 1).all()
     >>> test_a_sum_has_a_gradient_of_ones()
     """
-    return Tensor(draw(arrays(dtype, shape, elements)), dtype=dtype, requires_grad=requires_grad)
+    leaf = functools.partial(Tensor, dtype=dtype, requires_grad=requires_grad)
+    return arrays(dtype, shape, elements).map(leaf)
 
 
 @st.composite
@@ -176,10 +176,7 @@ def ties(
     ...     assert 1 in (np.sum(x == x.max()) > 1, np.sum(x == x.min()) > 1)
     >>> test_ties_occur()
     """
-    shape = shapes(min_dims=1, min_side=2) if shape is None else shape
-    x = draw(arrays(shape=shape, elements=elements)).copy()
-    if x.size < 2:
-        refuse("ties, argument shape", f"{x.shape}", "at least two elements", "Use e.g. (2, 3).")
+    x = _several(draw, "ties", np.float64, shape, elements).copy()
     flat = x.reshape(-1)
     first, second = draw(st.permutations(range(x.size)))[:2]
     flat[[first, second]] = draw(st.sampled_from((np.max, np.min)))(flat)
@@ -201,11 +198,7 @@ def noncontiguous(
     ...     assert not x.flags.c_contiguous
     >>> test_rows_do_not_follow_each_other()
     """
-    shape = shapes(min_dims=1, min_side=2) if shape is None else shape
-    x = draw(arrays(dtype, shape, elements))
-    if x.size < 2:
-        given = f"{x.shape}"
-        refuse("noncontiguous, argument shape", given, "at least two elements", "Use e.g. (2, 3).")
+    x = _several(draw, "noncontiguous", dtype, shape, elements)
     layouts = (
         "reversed",
         "strided",
@@ -276,8 +269,21 @@ def matmul_operands(
 
 
 def _draw_shape(draw: st.DrawFn, shape: Shapes) -> Shape:
-    shape = shapes() if shape is None else shape
+    shape = _ANY_SHAPE if shape is None else shape
     return draw(shape) if isinstance(shape, Strategy) else tuple(shape)
+
+
+def _several(
+    draw: st.DrawFn, where: str, dtype: Any, shape: Shapes, elements: Strategy[float] | None
+) -> np.ndarray:
+    """Draw an array of at least two elements."""
+    shape = shapes(min_dims=1, min_side=2) if shape is None else shape
+    x = draw(arrays(dtype, shape, elements))
+    if x.size < 2:
+        refuse(
+            f"{where}, argument shape", f"{x.shape}", "at least two elements", "Use e.g. (2, 3)."
+        )
+    return x
 
 
 # ---------------------------------------------------------------------------------- ops
@@ -300,16 +306,19 @@ def ops(draw: st.DrawFn, op: Any = None) -> Sample:
     >>> test_its_gradient_has_the_shape_of_its_input()
     """
     entry = draw(st.sampled_from(differentiable())) if op is None else find(op)
-    shapes_of_inputs, params = draw(_cases(entry))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    layouts = [draw(st.sampled_from(LAYOUTS)) for _ in shapes_of_inputs]
+    shapes_of_inputs, params = _draw_case(draw, entry)
+    rng = np.random.default_rng(draw(_SEEDS))
+    layouts = [draw(_ANY_LAYOUT) for _ in shapes_of_inputs]
     return make(entry, shapes_of_inputs, params, rng).with_layouts(layouts)
 
 
-@st.composite
-def _cases(draw: st.DrawFn, entry: Entry) -> Case:
+# Made once: hypothesis validates a new strategy at its first draw.
+_SEEDS, _ANY_LAYOUT, _ANY_SHAPE = st.integers(0, 2**32 - 1), st.sampled_from(LAYOUTS), shapes()
+
+
+def _draw_case(draw: st.DrawFn, entry: Entry) -> Case:
     """Draw the shapes of the inputs and the parameters."""
-    shape = draw(shapes())
+    shape = draw(_ANY_SHAPE)
     if entry.facts.cases is None and isinstance(entry, Op):
         return draw(broadcastable(entry.arity, shape)), draw(_settings(entry))
     possible = cases_of(entry, shape) or cases_of(entry, (2, 3))

@@ -57,7 +57,8 @@ class Probe:
         self.subject = subject
         self.shapes = [x.shape for x in subject.inputs]
         self.dtypes = [np.dtype(np.float64) if lifted else x.dtype for x in subject.inputs]
-        self.cuts = np.cumsum([x.size for x in subject.inputs])[:-1]
+        ends = np.cumsum([x.size for x in subject.inputs], dtype=int).tolist()
+        self.parts = [slice(end - x.size, end) for x, end in zip(subject.inputs, ends, strict=True)]
         self.epsilon = max((float(np.finfo(d).eps) for d in self.dtypes), default=0.0)
         self.point = flat(subject.inputs)
         self.steps = scales(subject.inputs)  # how far each element moves
@@ -68,10 +69,9 @@ class Probe:
 
     def arrays(self, vector: np.ndarray) -> Arrays:
         """Take a vector apart into the inputs, each in its shape and dtype."""
-        parts = np.split(vector, self.cuts)
         return [
-            part.reshape(shape).astype(dtype, copy=False)
-            for part, shape, dtype in zip(parts, self.shapes, self.dtypes, strict=True)
+            vector[part].reshape(shape).astype(dtype, copy=False)
+            for part, shape, dtype in zip(self.parts, self.shapes, self.dtypes, strict=True)
         ]
 
     def start(self) -> np.ndarray:
@@ -103,10 +103,14 @@ class Probe:
 
     def values(self, vector: np.ndarray) -> np.ndarray:
         """Return the outputs as one vector, or one NaN where the function fails."""
+        with np.errstate(all="ignore"):
+            return self.evaluated(vector)
+
+    def evaluated(self, vector: np.ndarray) -> np.ndarray:
+        """Do what `values` does where floating-point warnings are off already."""
         self.evaluations += 1
         try:
-            with np.errstate(all="ignore"):
-                outputs = self.subject.value(self.arrays(vector))
+            outputs = self.subject.value(self.arrays(vector))
         except (ArithmeticError, ValueError) as error:  # beyond the domain of the function
             self.failure = error
             return np.full(1, np.nan)
@@ -131,10 +135,18 @@ class Probe:
 
         def value(t: float) -> float:
             with np.errstate(all="ignore"):
-                outputs = self.values(point + t * direction)
+                outputs = self.evaluated(point + t * direction)
                 return float(cotangent @ outputs) if outputs.size == cotangent.size else np.nan
 
         return value
+
+    def representable(self, cotangent: np.ndarray) -> np.ndarray:
+        """Round a cotangent to the precision of the inputs, which may be lower than the probe's.
+
+        Where terms of a gradient cancel, its rounding would be all that two precisions differ by.
+        """
+        lowest = min((x.dtype for x in self.subject.inputs), key=lambda d: d.itemsize, default=None)
+        return cotangent.astype(lowest).astype(np.float64)
 
     def cotangents(self, vector: np.ndarray) -> Arrays:
         """Take a vector apart into one cotangent for every output."""
@@ -195,5 +207,7 @@ def place(position: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, tuple[
 
 def flat(arrays: Sequence[Any]) -> np.ndarray:
     """Join arrays into one new vector of float64."""
+    if len(arrays) == 1:  # by far the most common case
+        return np.array(arrays[0], dtype=np.float64, order="C").reshape(-1)
     parts = [np.ravel(x) for x in arrays]
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)

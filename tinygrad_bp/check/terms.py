@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.check.trial import telling_samples
-from tinygrad_bp.graph import recording, walk
+from tinygrad_bp.graph import walk
+from tinygrad_bp.listeners import recording
 from tinygrad_bp.op import Op
 from tinygrad_bp.tensor import Tensor
 

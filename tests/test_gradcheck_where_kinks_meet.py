@@ -1,0 +1,227 @@
+"""Where kinks meet, no generalised gradient is accused, whatever convention chose it.
+
+Of several pieces that meet at a point a line through it shows two at most, and functions such as
+the median are straight on every line. Elsewhere the gradients are those of the library.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinygrad_bp as tg
+from tinygrad_bp.check import gradcheck
+from tinygrad_bp.check.nearby import bends_beside, pieces_beside
+
+seeds = st.integers(0, 2**32 - 1)
+NORMALS = np.random.default_rng(0).normal(size=(4, 3))
+WEIGHTS = np.array([1.0, -2.0, 3.0, -1.0])
+
+
+def numbers(*values):
+    return np.array(values, dtype=float)
+
+
+def ordered(x):
+    return x[np.argsort(x.data if isinstance(x, tg.Tensor) else x, kind="stable")]
+
+
+def verdict(function, x, at_the_point, seed):
+    """Check the values of a function of Tensors, with a gradient chosen at the point alone."""
+
+    def backward(y, u):
+        if np.array_equal(y, x):
+            return np.asarray(at_the_point(u), dtype=float)
+        leaf = tg.Tensor(y)
+        function(leaf).backward(u)
+        return leaf.grad
+
+    return gradcheck(lambda y: function(tg.Tensor(y)).data, x, vjp=backward, seed=seed,
+                     raise_exception=False).verdict  # fmt: skip
+
+
+def relus(x):
+    return tg.relu(x)
+
+
+def weighted(x):
+    return (WEIGHTS * tg.relu(x)).sum()
+
+
+def hinges(x):
+    return tg.relu(NORMALS @ x).sum()
+
+
+def variation(x):
+    return tg.abs(x[1:] - x[:-1]).sum()
+
+
+def median(x):
+    return ordered(x)[2]
+
+
+def pooled(x):
+    return tg.stack([tg.max(x[:3]), tg.max(x[2:])])
+
+
+ZEROS, TIES = np.zeros(4), numbers(1, 2, 2, 2, 5)
+# name: the function, the point, and the conventions: what each passes back for a cotangent
+VALID = {
+    "relu": (relus, ZEROS, {
+        "0": lambda u: 0 * u, "1": lambda u: u, "1/2": lambda u: u / 2,
+        "mixed": lambda u: u * [0, 1, 0.3, 0.5]}),
+    "weighted relu": (weighted, ZEROS, {
+        "0": lambda u: u * ZEROS, "1": lambda u: u * WEIGHTS, "1/2": lambda u: u * WEIGHTS / 2,
+        "mixed": lambda u: u * WEIGHTS * [0, 1, 0.3, 0.5]}),
+    "abs": (lambda x: tg.abs(x).sum(), ZEROS, {
+        "0": lambda u: u * ZEROS, "1": lambda u: u * np.ones(4), "-1": lambda u: -u * np.ones(4),
+        "mixed": lambda u: u * numbers(-1, 1, 0.5, 0)}),
+    "max": (tg.max, numbers(2, 2, 2, 1), {
+        "first": lambda u: u * numbers(1, 0, 0, 0), "last": lambda u: u * numbers(0, 0, 1, 0),
+        "split": lambda u: u * numbers(1, 1, 1, 0) / 3,
+        "uneven": lambda u: u * numbers(0.5, 0.2, 0.3, 0)}),
+    "max pooling": (pooled, np.ones(5), {
+        "first": lambda u: numbers(u[0], 0, u[1], 0, 0),
+        "last": lambda u: numbers(0, 0, u[0], 0, u[1]),
+        "split": lambda u: numbers(u[0], u[0], u[0] + u[1], u[1], u[1]) / 3}),
+    "largest size": (lambda x: tg.max(tg.abs(x)), np.zeros(3), {
+        "0": lambda u: u * np.zeros(3), "first": lambda u: u * numbers(1, 0, 0),
+        "split": lambda u: u * numbers(1, -1, 1) / 3}),
+    "median": (median, TIES, {
+        "first": lambda u: u * numbers(0, 1, 0, 0, 0),
+        "middle": lambda u: u * numbers(0, 0, 1, 0, 0),
+        "split": lambda u: u * numbers(0, 1, 1, 1, 0) / 3}),
+    "sort": (ordered, TIES, {
+        "stable": lambda u: u, "reversed": lambda u: u[[0, 3, 2, 1, 4]],
+        "split": lambda u: np.concatenate([u[:1], np.full(3, u[1:4].mean()), u[4:]])}),
+    "variation": (variation, np.ones(4), {
+        "0": lambda u: u * ZEROS, "1": lambda u: u * numbers(-1, 0, 0, 1),
+        "mixed": lambda u: u * numbers(-1, 2, -1.5, 0.5)}),
+    "hinges": (hinges, np.zeros(3), {
+        "1/2": lambda u: u * NORMALS.sum(0) / 2}),
+}  # fmt: skip
+WRONG = {
+    "relu, 2": (relus, ZEROS, lambda u: 2 * u),
+    "relu, one of 3/2": (relus, ZEROS, lambda u: u * [0, 1, 0.5, 1.5]),
+    "weighted relu, one of 3/2": (weighted, ZEROS, lambda u: u * WEIGHTS * [0, 1, 0.5, 1.5]),
+    "weighted relu, one of -1/2": (weighted, ZEROS, lambda u: u * WEIGHTS * [0, 1, -0.5, 1]),
+    "abs, one of 3/2": (lambda x: tg.abs(x).sum(), ZEROS, lambda u: u * numbers(0, 1.5, 0, 0)),
+    "max, all": (tg.max, numbers(2, 2, 2, 1), lambda u: u * numbers(1, 1, 1, 0)),
+    "max, none": (tg.max, numbers(2, 2, 2, 1), lambda u: u * numbers(0, 0, 0, 0)),
+    "max, 3/2 and -1/2": (tg.max, numbers(2, 2, 2, 1), lambda u: u * numbers(1.5, -0.5, 0, 0)),
+    "max pooling, all": (pooled, np.ones(5), lambda u: numbers(u[0], u[0], u.sum(), u[1], u[1])),
+    "sort, permuted": (ordered, TIES, lambda u: np.roll(u, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "convention"), [(n, c) for n in VALID for c in VALID[n][2]])
+@settings(max_examples=2)
+@given(seed=seeds)
+def test_no_convention_is_accused(name, convention, seed):
+    function, x, conventions = VALID[name]
+    assert verdict(function, x, conventions[convention], seed) in ("PASS", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("name", VALID)
+def test_nearly_all_conventions_pass(name):
+    function, x, conventions = VALID[name]
+    found = [verdict(function, x, rule, seed) for rule in conventions.values() for seed in range(2)]
+    assert found.count("PASS") >= 0.9 * len(found)
+
+
+@pytest.mark.parametrize("name", WRONG)
+@settings(max_examples=3)
+@given(seed=seeds)
+def test_what_no_generalised_gradient_is_fails(name, seed):
+    assert verdict(*WRONG[name], seed) == "FAIL"
+
+
+@settings(max_examples=10)
+@given(seed=seeds)
+def test_a_mean_of_gradients_beside_the_point_is_not_accused(seed):
+    rng = np.random.default_rng(seed)
+    inputs, units, outputs = rng.integers(1, 5, 3)
+    normals, weights = rng.normal(size=(units, inputs)), rng.normal(size=(units, outputs))
+    curve = rng.normal(size=inputs)
+    kinked = [tg.relu, tg.abs, ordered][seed % 3]
+    x = np.round(rng.normal(size=inputs), 1)
+
+    def function(x):
+        return kinked(normals @ x - offset) @ weights + tg.sin(x @ curve)
+
+    def beside(place, u):
+        leaf = tg.Tensor(place)
+        function(leaf).backward(u)
+        return leaf.grad
+
+    offset = normals @ x
+    places = x + 1e-10 * rng.normal(size=(3, inputs))
+    shares = rng.dirichlet(np.ones(3))
+    assert verdict(function, x, lambda u: sum(
+        share * beside(place, u) for share, place in zip(shares, places, strict=True)), seed,
+    ) != "FAIL"  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------- beside a point
+
+
+def corner(t):
+    return float(abs(t[0]) - 0.1 * abs(t[1]))
+
+
+def test_the_pieces_that_meet_are_found():
+    found = pieces_beside(lambda t: float(np.sort(t)[1]), numbers(1, 0, 0), np.ones(3), 1e-16)
+    assert found.differ
+    assert (found.low, found.high) == pytest.approx((0, 1), abs=1e-6)
+    assert bends_beside(corner, np.ones(2), 1e-16) == {1, -1}
+
+
+@pytest.mark.parametrize("function", [
+    lambda t: float(np.sin(3 * t).sum()), lambda t: float(np.exp(t).sum()), lambda t: float(t @ t),
+])  # fmt: skip
+def test_a_smooth_function_is_one_piece(function):
+    assert not pieces_beside(function, numbers(1, -2), np.ones(2), 1e-16).differ
+
+
+def test_noise_is_no_kink():
+    rng = np.random.default_rng(0)
+    found = pieces_beside(lambda t: float(t[0] + 1e-6 * rng.normal()), numbers(1, 1), np.ones(2),
+                          1e-6)  # fmt: skip
+    assert not found.differ
+
+
+def of_the_library(function, x, seed):
+    """Check the values of a function of Tensors, with the gradient of the library."""
+
+    def backward(y, u):
+        leaf = tg.Tensor(y)
+        function(leaf).backward(u)
+        return leaf.grad
+
+    return gradcheck(lambda y: function(tg.Tensor(y)).data, x, vjp=backward, seed=seed,
+                     raise_exception=False).verdict  # fmt: skip
+
+
+def clipped(x):
+    return tg.clip(x, -1.0, 1.0)
+
+
+CLOSE = {tg.relu: 0.0, tg.abs: 0.0, clipped: 1.0}
+
+
+@pytest.mark.parametrize("function", CLOSE)
+@settings(max_examples=40)
+@given(
+    distance=st.floats(-13, -3).map(lambda power: 10.0**power),
+    places=st.lists(st.integers(-3, 3), min_size=2, max_size=6),
+    seed=seeds,
+)
+def test_a_gradient_is_not_accused_where_other_kinks_are_close_by(function, distance, places, seed):
+    x = numbers(*(CLOSE[function] + distance * place for place in places), 1.7)
+    assert of_the_library(function, x, seed) in ("PASS", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("seed", [16, 37, 54])
+def test_nor_where_its_slope_is_measured_badly_because_of_them(seed):
+    x = numbers(1.0, 1.0 + 3.7e-8, 1.0 - 3.7e-8, 1.7, -0.6)
+    assert of_the_library(clipped, x, seed) in ("PASS", "INCONCLUSIVE")
