@@ -27,7 +27,20 @@ def machine() -> str:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             continue
+    found.append(f"NumPy's products by {blas()}")
     return f"{model}, {os.environ.get('BENCH_THREADS', '1')} core. {', '.join(found)}."
+
+
+def blas() -> str:
+    """Name the library behind NumPy's products, and which of its kernels it chose."""
+    import numpy  # noqa: F401 (loads the library)
+
+    try:
+        from threadpoolctl import threadpool_info
+    except ImportError:
+        return "an unknown library"
+    loaded = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(f"{p['internal_api']} ({p.get('architecture')})" for p in loaded)
 
 
 def main() -> int:
@@ -39,7 +52,8 @@ def main() -> int:
     ]
     status = 0
     for name, *options in (
-        ["training"], ["minibatch"], ["scalar"], ["scaling", str(HERE / "scaling.svg")],
+        ["training"], ["minibatch"], ["scalar"], ["engines"], ["memory"],
+        ["scaling", str(HERE / "scaling.svg")],
     ):  # fmt: skip
         done = subprocess.run(
             [sys.executable, "-m", f"benchmarks.{name}", *options],

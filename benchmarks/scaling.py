@@ -4,6 +4,7 @@ python -m benchmarks.scaling [chart.svg]
 """
 
 import ctypes
+import os
 import sys
 from statistics import median
 
@@ -11,10 +12,11 @@ import numpy as np
 
 import tinygrad_bp as tg
 from benchmarks.side_by_side import ROUNDS, Run, take_turns
-from benchmarks.training import build_c
+from benchmarks.training import build_c, jax_epoch
 from tinygrad_bp.compiler.loops import CompiledLoop
 
 ALPHA, ROWS, REPEATS = 0.01, 16, 40
+DEEPER = (1, 4, 16, 64, 128)
 WIDTHS, DEPTHS, BATCHES = (4, 8, 16, 32, 64, 128, 256), (1, 2, 4, 8, 16, 32), (1, 4, 16, 64, 256)
 
 
@@ -40,22 +42,9 @@ def ours(weights, x, y) -> Run:
 
 
 def jax_scan(weights, x, y) -> Run:
-    import jax
+    epoch = jax_epoch(ALPHA)
     import jax.numpy as jnp
 
-    jax.config.update("jax_enable_x64", True)
-
-    def loss(state, x, y):
-        a = x
-        for w in state:
-            a = jax.nn.sigmoid(a @ w)
-        return 0.5 * jnp.sum((a - y) ** 2)
-
-    def step(state, row):
-        slopes = jax.grad(loss)(state, *row)
-        return [w - ALPHA * s for w, s in zip(state, slopes, strict=True)], None
-
-    epoch = jax.jit(lambda state, x, y: jax.lax.scan(step, state, (x, y))[0])
     state = [[jnp.asarray(w) for w in weights]]
     x, y = jnp.asarray(x), jnp.asarray(y)
 
@@ -104,6 +93,21 @@ def sweep(axis: str, sizes, make) -> dict[str, list[tuple[int, float]]]:
     return lines
 
 
+def get_ready() -> None:
+    """Measure how long it takes to record and to compile a step, without the cache."""
+    os.environ["TINYGRAD_BP_CACHE"] = ""
+    print("\n## Time to record and compile a step against depth\n")
+    times = []
+    for depth in DEEPER:
+        arrays = job(32, depth, 1)
+        seconds = take_turns({"ours": lambda arrays=arrays: ours(*arrays)}, min(ROUNDS, 3))
+        times.append(median(seconds["ours"]) * 1e3)
+    print(f"| depth | {' | '.join(map(str, DEEPER))} |\n| --- |{' ---: |' * len(DEEPER)}")
+    print(f"| ms | {' | '.join(f'{ms:.3g}' for ms in times)} |")
+    each = [ms / depth for ms, depth in zip(times, DEEPER, strict=True)]
+    print(f"| ms for a layer | {' | '.join(f'{ms:.3g}' for ms in each)} |")
+
+
 def draw(charts, path: str) -> None:
     """Draw the three sweeps side by side."""
     import matplotlib
@@ -131,6 +135,7 @@ def main() -> None:
     }
     if len(sys.argv) > 1:
         draw(charts, sys.argv[1])
+    get_ready()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -106,8 +107,8 @@ def by_hand() -> Train:
     return train
 
 
-def jax_scan() -> Train:
-    """Train with jit, grad and scan: one compiled call for an epoch."""
+def jax_epoch(alpha: float) -> Callable[..., list[Any]]:
+    """Return a function (weights, X, y) -> weights: jit, grad and scan, one call for an epoch."""
     import jax
     import jax.numpy as jnp
 
@@ -121,9 +122,16 @@ def jax_scan() -> Train:
 
     def step(weights, sample):
         slopes = jax.grad(loss)(weights, *sample)
-        return [w - ALPHA * g for w, g in zip(weights, slopes, strict=True)], None
+        return [w - alpha * g for w, g in zip(weights, slopes, strict=True)], None
 
-    epoch = jax.jit(lambda weights, x, y: jax.lax.scan(step, weights, (x, y))[0])
+    return jax.jit(lambda weights, x, y: jax.lax.scan(step, weights, (x, y))[0])
+
+
+def jax_scan() -> Train:
+    """Train with JAX."""
+    epoch = jax_epoch(ALPHA)
+    import jax.numpy as jnp
+
     state = [[jnp.asarray(w) for w in WEIGHTS]]
     x, y = jnp.asarray(X), jnp.asarray(Y)
 

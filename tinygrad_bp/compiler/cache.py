@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +44,7 @@ def _seal(name: str, code: bytes) -> bytes:
 def _read(path: Path, name: str) -> bytes | None:
     """Return the code of an entry, or None if it is missing, damaged, renamed or not ours."""
     try:
-        if not _is_ours(path.parent) or not _is_ours(path):
+        if not _is_ours(path.parent, stat.S_ISDIR) or not _is_ours(path, stat.S_ISREG):
             return None
         data = path.read_bytes()
     except OSError:
@@ -52,11 +53,13 @@ def _read(path: Path, name: str) -> bytes | None:
     return data[size:] if data[:size] == _seal(name, data[size:]) else None
 
 
-def _is_ours(path: Path) -> bool:
-    """Tell whether nobody else can have written a file or folder."""
+def _is_ours(path: Path, of_kind: Callable[[int], bool]) -> bool:
+    """Tell whether nobody else can have written a file or folder, which is one, not a link."""
+    status = path.lstat()
+    if not of_kind(status.st_mode):
+        return False
     if not hasattr(os, "getuid"):
         return True
-    status = path.lstat()
     return status.st_uid == os.getuid() and not status.st_mode & 0o022
 
 
@@ -65,8 +68,12 @@ def _write(path: Path, name: str, code: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle, temporary = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(_seal(name, code) + code)
-        os.replace(temporary, path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_seal(name, code) + code)
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
     except OSError:
         return

@@ -2,7 +2,9 @@
 
 import functools
 import inspect
+import os
 import threading
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -11,10 +13,9 @@ import numpy as np
 from tinygrad_bp.compiler.engines import Plan, best_plan, check_engine, plan
 from tinygrad_bp.compiler.native import NativePlan
 from tinygrad_bp.compiler.source import source_of
-from tinygrad_bp.compiler.symbol import Symbol
 from tinygrad_bp.compiler.trace import Argument, Traced, trace
 from tinygrad_bp.errors import CompileError, describe
-from tinygrad_bp.graph import RECORDING
+from tinygrad_bp.listeners import CHANGING, RECORDING
 from tinygrad_bp.nested import flatten
 from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.validate import refuse
@@ -32,7 +33,7 @@ def compile(function: Callable[..., Any], engine: str = "auto") -> "Compiled":
 
     ``engine``: "native" (llvmlite), "numpy", or "auto", the faster one that is there. Raises
     `CompileError` where the function asks for a number that is not known yet (``if x > 0``,
-    ``float(x)``), with the line and the remedy.
+    ``float(x)``), changes something outside, or draws random numbers, with the remedy.
 
     >>> import numpy as np
     >>> fast = compile(lambda x: (x * x).sum(), engine="numpy")
@@ -52,15 +53,17 @@ class Compiled:
     """
 
     def __init__(self, function: Callable[..., Any], engine: str) -> None:
-        functools.update_wrapper(self, function)
+        functools.update_wrapper(self, function, updated=())
         self.function, self.engine = function, engine
         self._variants: dict[Hashable, Variant] = {}
         self._last: Variant | None = None
         self._lock = threading.RLock()
+        _COMPILED.add(self)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
         leaves, rebuild = flatten((args, options))
-        if any(isinstance(x, Tensor) and _is_recorded(x) for x in leaves):
+        inside = CHANGING.get() is not None  # of another compilation, which has to see all of it
+        if inside or any(isinstance(x, Tensor) and _is_recorded(x) for x in leaves):
             return self.function(*args, **options)
         given = [x if isinstance(x, STATIC) else _array(x) for x in leaves]
         key = (_structure((args, options)), *map(_kind, given, leaves))
@@ -123,6 +126,19 @@ class Compiled:
         return chosen
 
 
+_COMPILED: "weakref.WeakSet[Compiled]" = weakref.WeakSet()
+
+
+def _unlock_all() -> None:
+    """After a fork: threads that held a lock are not there to release it."""
+    for compiled in _COMPILED:
+        compiled._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_all)
+
+
 class Variant:
     """One program of a compiled function."""
 
@@ -149,8 +165,8 @@ class Variant:
 
 
 def _is_recorded(x: Tensor) -> bool:
-    """Tell whether a call has to be recorded: for a gradient, or for another compilation."""
-    return isinstance(x.value, Symbol) or (x.requires_grad and RECORDING.get() is not False)
+    """Tell whether a call has to be recorded, for a gradient."""
+    return x.requires_grad and RECORDING.get() is not False
 
 
 def _array(x: Any) -> np.ndarray:

@@ -248,12 +248,11 @@ def _strands(c: Contraction, kinds: Carried, strands: int, step: Step) -> list[s
         step({}, totals, 0)
         return totals
 
-    def nest(index: Index, totals: list[str]) -> list[str]:
-        label = c.summed[len(index)]
-        if len(index) < len(c.summed) - 1:
-            given = list(zip(types, totals, strict=True))
-            return c.code.loop(c.lengths[label], given, lambda i, t: nest(index | {label: i}, t))
-        full, left = divmod(c.lengths[label], strands)
+    *outer, label = c.summed
+    full, left = divmod(c.lengths[label], strands)
+
+    def row(indices: list[str], totals: list[str]) -> list[str]:
+        index = dict(zip(outer, indices, strict=True))
 
         def block(name: str, given: list[str]) -> list[str]:
             given = list(given)
@@ -267,7 +266,7 @@ def _strands(c: Contraction, kinds: Carried, strands: int, step: Step) -> list[s
             step(index | {label: str(full * strands + s)}, totals, s)
         return totals
 
-    return nest({}, [x for _, x in kinds])
+    return c.code.nest([c.lengths[x] for x in outer], kinds, row)
 
 
 def _sum(c: Contraction, totals: list[str], width: int) -> str:
@@ -297,17 +296,15 @@ def _dot(c: Contraction, along: int, index: Index) -> str:
     cut = list(pieces(c.lengths[along], width))
     kinds = [c.zero(w) for _, _, w in cut]
 
-    def nest(inner: Index, totals: list[str]) -> list[str]:
-        label = c.summed[len(inner)]
-        if label != along:
-            given = [(t, x) for (t, _), x in zip(kinds, totals, strict=True)]
-            return c.code.loop(c.lengths[label], given, lambda i, t: nest(inner | {label: i}, t))
+    outer = [label for label in c.summed if label != along]
+
+    def row(indices: list[str], totals: list[str]) -> list[str]:
+        at = index | dict(zip(outer, indices, strict=True))
         return [
-            _strip(c, index | inner, along, piece, total)
-            for piece, total in zip(cut, totals, strict=True)
+            _strip(c, at, along, piece, total) for piece, total in zip(cut, totals, strict=True)
         ]
 
-    totals = nest({}, [x for _, x in kinds])
+    totals = c.code.nest([c.lengths[x] for x in outer], kinds, row)
     parts = [_fold(c, x, w) for x, (_, _, w) in zip(totals, cut, strict=True)]
     return _sum(c, parts, 1) if parts else c.zero()[1]
 

@@ -5,6 +5,7 @@ between them; most schedules are one segment. A table of pointers holds all memo
 from outside of a segment.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from tinygrad_bp.compiler.llvm_move import (
     scatter_kernel,
 )
 from tinygrad_bp.compiler.llvm_ops import supported
-from tinygrad_bp.compiler.llvm_text import Code, Module
+from tinygrad_bp.compiler.llvm_text import TYPES, Code, Module
 from tinygrad_bp.compiler.primitives import Value, is_elementwise
 from tinygrad_bp.compiler.schedule import Kernel, Schedule
 from tinygrad_bp.errors import CompileError
 
 FOREIGN = ("product", "call")  # kernels that NumPy computes
+PIECE = 32  # kernels of one function: LLVM takes far more than twice the time for twice the length
 STACK = 1 << 16  # bytes of intermediate results that a call keeps on the stack
 ATTRIBUTES = (  # rows of 33 doubles straddle the lines of the cache in wider vectors
     'nounwind "prefer-vector-width"="256"',
@@ -102,10 +104,11 @@ def _place_intermediate(plan: Layout) -> None:
 
 
 def _refuse_unsupported(schedule: Schedule) -> None:
-    for value in schedule.program.values:
-        if is_elementwise(value) and not supported(value):
+    for value in (*schedule.program.inputs, *schedule.program.values):
+        known = value.dtype.char in TYPES
+        if not known or (is_elementwise(value) and not supported(value)):
             raise CompileError(
-                f"{value.primitive} of {value.inputs[0].dtype}",
+                f"{value.primitive} of {value.inputs[0].dtype if known else value.dtype}",
                 where="the native engine",
                 expected="operations that have machine code",
                 repair='Use engine="numpy", or "auto", which chooses it by itself.',
@@ -167,20 +170,41 @@ def _write_segment(
     """Write the kernels of one segment as a function of all pointers of the table."""
     code = Code(module)
     pointers = {value: f"%p{slot}" for value, slot in plan.slots.items()}
-    for value in _locals_of(plan, kernels):
+    for i, value in enumerate(_locals_of(plan, kernels)):
         kind = f"[{max(value.size, 1) * value.dtype.itemsize} x i8]"
-        pointers[value] = code.put(f"alloca {kind}, align 64")
+        pointers[value] = f"%l{i}"
+        code.do(f"%l{i} = alloca {kind}, align 64")
     memory = Memory(pointers, plan.schedule.stored, plan.schedule.home)
     memory.tables = {value: f"%p{slot}" for value, slot in plan.tables.items()}
+    if len(kernels) <= PIECE:
+        _write_kernels(code, memory, kernels)
+    else:
+        for start in range(0, len(kernels), PIECE):
+            name = f"segment{number}from{start}"
+            _write_piece(code, memory, kernels[start : start + PIECE], name)
+    for x, y in plan.returned if last else ():
+        _copy_back(code, memory, x, y)
+    given = ", ".join(f"ptr noalias %p{i}" for i in range(plan.size))
+    head = f"define internal void @segment{number}({given}) #0"
+    module.function(f"segment{number}", head, ["entry:", *code.lines, "  ret void"])
+
+
+def _write_piece(code: Code, memory: Memory, kernels: Sequence[Kernel], name: str) -> None:
+    """Write kernels as a function of the memory that they use, and its call."""
+    inner = Code(code.module)
+    memory.registers.clear()  # a function knows its own
+    _write_kernels(inner, memory, kernels)
+    used = dict.fromkeys(re.findall(r"%[pl]\d+", "\n".join(inner.lines)))
+    given = ", ".join(f"ptr noalias {pointer}" for pointer in used)
+    head = f"define internal void @{name}({given}) #0"
+    code.module.function(name, head, ["entry:", *inner.lines, "  ret void"])
+    code.do(f"call void @{name}({', '.join(f'ptr {pointer}' for pointer in used)})")
+
+
+def _write_kernels(code: Code, memory: Memory, kernels: Sequence[Kernel]) -> None:
     for kernel in kernels:
         code.comment(f"{kernel.kind} {list(kernel.shape)}")
         _write_kernel(code, memory, kernel)
-    for x, y in plan.returned if last else ():
-        _copy_back(code, memory, x, y)
-    count = plan.size
-    given = ", ".join(f"ptr noalias %p{i}" for i in range(count))
-    head = f"define internal void @segment{number}({given}) #0"
-    module.function(f"segment{number}", head, ["entry:", *code.lines, "  ret void"])
 
 
 def _locals_of(plan: Layout, kernels: Sequence[Kernel]) -> list[Value]:

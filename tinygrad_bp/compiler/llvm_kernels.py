@@ -243,17 +243,10 @@ def _accumulate(
     if wide:
         carried.append((type_of(dtype, width), code.splat(start, type_of(dtype), width)))
 
-    def nest(indices: list[str], totals: list[str]) -> list[str]:
-        if len(indices) < len(shape) - 1:
-            types = [t for t, _ in carried]
-            return code.loop(
-                shape[len(indices)],
-                list(zip(types, totals, strict=True)),
-                lambda index, given: nest([*indices, index], given),
-            )
+    def row(indices: list[str], totals: list[str]) -> list[str]:
         return _accumulate_row(code, value, body, shape[-1], width, indices, inner, ahead, totals)
 
-    totals = nest([], [x for _, x in carried])
+    totals = code.nest(shape[:-1], carried, row)
     if not wide:
         return totals[0]
     return combine(

@@ -14,6 +14,7 @@ ORDERS = {
     "equal": "eq", "not_equal": "ne",
 }  # fmt: skip
 EXTREMES = {"maximum": ("maximum", "smax", "umax"), "minimum": ("minimum", "smin", "umin")}
+LATER_ZERO = bool(np.signbit(np.maximum(0.0, -0.0)))  # of two zeros NumPy takes the second: x86
 
 
 def supported(value: Value) -> bool:
@@ -49,6 +50,8 @@ def emit(code: Code, value: Value, inputs: list[str], width: int) -> str:
         function = function_of(code.module, name, value.dtype, width)
         given = ", ".join(f"{kind} {x}" for x in inputs)
         return code.put(f"call {kind} @{function}({given})")
+    if name in EXTREMES and dtype.kind == "f" and LATER_ZERO:
+        return _extreme(code, "gt" if name == "maximum" else "lt", dtype, inputs, width)
     if len(inputs) == 2:
         return combine(code, name, dtype, inputs[0], inputs[1], width)
     return _unary(code, name, dtype, inputs[0], width)
@@ -65,6 +68,16 @@ def combine(code: Code, name: str, dtype: np.dtype, a: str, b: str, width: int) 
         return code.put(f"{'or' if either else 'and'} {kind} {a}, {b}")
     operation = (FLOATS if dtype.kind == "f" else INTEGERS)[name]
     return code.put(f"{operation} {kind} {a}, {b}")
+
+
+def _extreme(code: Code, order: str, dtype: np.dtype, inputs: list[str], width: int) -> str:
+    """Choose as NumPy does on x86: the first of two NaN, the second of two equal numbers."""
+    mask, kind = type_of(np.dtype(bool), width), type_of(dtype, width)
+    a, b = inputs
+    beyond = compare(code, order, dtype, inputs, width)
+    best = code.put(f"select {mask} {beyond}, {kind} {a}, {kind} {b}")
+    nan = code.put(f"fcmp uno {kind} {a}, {a}")
+    return code.put(f"select {mask} {nan}, {kind} {a}, {kind} {best}")
 
 
 def _unary(code: Code, name: str, dtype: np.dtype, x: str, width: int) -> str:

@@ -110,18 +110,29 @@ class Code:
     def loops(self, counts: Sequence[int], body: Callable[[list[str]], None]) -> None:
         """Write nested loops that carry nothing."""
 
-        def nest(indices: list[str]) -> None:
-            if len(indices) == len(counts):
-                body(indices)
-                return
+        def inside(indices: list[str], _: list[str]) -> list[str]:
+            body(indices)
+            return []
 
-            def inside(index: str, _: list[str]) -> list[str]:
-                nest([*indices, index])
-                return []
+        self.nest(counts, [], inside)
 
-            self.loop(counts[len(indices)], [], inside)
+    def nest(
+        self,
+        counts: Sequence[int],
+        carried: Carried,
+        body: Callable[[list[str], list[str]], list[str]],
+        outer: Sequence[str] = (),
+    ) -> list[str]:
+        """Write nested loops; the body is given all indices and what is carried through them."""
+        if not counts:
+            return body([*outer], [x for _, x in carried])
+        types = [t for t, _ in carried]
 
-        nest([])
+        def inside(index: str, given: list[str]) -> list[str]:
+            following = list(zip(types, given, strict=True))
+            return self.nest(counts[1:], following, body, [*outer, index])
+
+        return self.loop(counts[0], carried, inside)
 
     # ------------------------------------------------------------------------------ memory
 

@@ -1,7 +1,6 @@
 """The native engine: memory for a module, checked pointers, and calls."""
 
-import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -28,16 +27,17 @@ class NativePlan:
         state: Mapping[int, int] | None = None,
         rows: Sequence[int] = (),
     ) -> None:
+        self.program = program
         self.schedule: Schedule = schedule(program, state)
         self.layout: Layout = layout(self.schedule)
         self.rows = tuple(rows)
         machine = Machine.get()
-        self.ir = module_text(self.layout, self.rows, machine.header(), machine.tile)
+        self.ir = module_text(self.layout, self.rows, machine.header, machine.tile)
         natives = [p for p in self.layout.parts if p[0].kind not in FOREIGN]
         self.code = machine.compile(self.ir, [f"run{i}" for i in range(len(natives))])
         self.arrays: dict[Value, np.ndarray] = {}
         self._allocate(program)
-        self.table = (ctypes.c_void_p * max(1, self.layout.size))()
+        self.table = _aligned((max(1, self.layout.size),), np.dtype(np.uintp))
         self._fill_table()
         self.steps = self._plan_steps()
         self.single = len(self.steps) == 1 and bool(natives)
@@ -54,18 +54,21 @@ class NativePlan:
 
     def loop(self, data: Sequence[np.ndarray], first: int, last: int, rounds: int = 1) -> None:
         """Run over the rows of `data` from `first` to `last`, `rounds` times."""
-        self._point_to_rows(data, first, last)
+        self._check_rows(data, first, last)
         if rounds < 1 or last <= first:
             return
         if self.single:
-            self.steps[0](first, last, rounds)
+            self._point_to(data)
+            try:
+                self.steps[0](first, last, rounds)
+            finally:
+                self._point_to(self.inputs[i] for i in self.rows)
             return
         for _ in range(rounds):
             for row in range(first, last):
                 for i, array in zip(self.rows, data, strict=True):
                     self.inputs[i][...] = array[row]  # what NumPy computes reads it there
-                for step in self.steps:
-                    step(row, row + 1, 1)
+                self.run()
 
     # ------------------------------------------------------------------------------ memory
 
@@ -88,8 +91,8 @@ class NativePlan:
         for slot, table in zip(self.layout.tables.values(), self._tables, strict=True):
             self.table[slot] = table.ctypes.data
 
-    def _point_to_rows(self, data: Sequence[np.ndarray], first: int, last: int) -> None:
-        """Check the rows, then let the table point to them."""
+    def _check_rows(self, data: Sequence[np.ndarray], first: int, last: int) -> None:
+        """Refuse rows that are not what machine code reads."""
         for i, array in zip(self.rows, data, strict=True):
             x = self.schedule.program.inputs[i]
             whole = array.shape[1:] == x.shape and 0 <= first <= last <= len(array)
@@ -100,7 +103,11 @@ class NativePlan:
                     expected=f"contiguous rows of {x.dtype} and shape {x.shape}",
                     repair="Pass np.ascontiguousarray(data).",
                 )
-            self.table[self.layout.slots[x]] = array.ctypes.data
+
+    def _point_to(self, data: Iterable[np.ndarray]) -> None:
+        """Let the table point to the rows of some data."""
+        for i, array in zip(self.rows, data, strict=True):
+            self.table[self.layout.slots[self.schedule.program.inputs[i]]] = array.ctypes.data
 
     # ------------------------------------------------------------------------------ steps
 
@@ -108,7 +115,7 @@ class NativePlan:
         """List the calls of one run: segments, and between them what NumPy computes."""
         steps: list[Callable[[int, int, int], None]] = []
         entries = iter(self.code.entries)
-        pointer = ctypes.addressof(self.table)
+        pointer = self.table.ctypes.data
         for kernels in self.layout.parts:
             if kernels[0].kind in FOREIGN:
                 steps.append(self._foreign(kernels[0].value))
@@ -150,7 +157,8 @@ def _copy(to: np.ndarray, source: np.ndarray) -> Callable[[int, int, int], None]
 
 
 def _table(value: Value) -> np.ndarray:
-    places = np.ascontiguousarray(value.params[0], np.int64)
+    places = _aligned(value.params[0].shape, np.dtype(np.int64))
+    places[...] = value.params[0]
     size = (value.inputs[0] if value.primitive == "gather" else value).size
     if places.size and not 0 <= places.min() <= places.max() < size:
         raise CompileError("a table that leads out of its array", where="the native engine")

@@ -27,8 +27,10 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
 
 def _mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     count = np.prod([x.shape[i] for i in axes_of(x, axis)], dtype=int).item()
-    total = reduce_with("sum", x if x.dtype.kind == "f" else x.astype(float), axis, keepdims)
-    return total / count
+    half = x.dtype == np.float16  # NumPy adds these up in float32, where they do not overflow
+    wide = x.astype(np.float32) if half else x if x.dtype.kind == "f" else x.astype(float)
+    mean = reduce_with("sum", wide, axis, keepdims) / count
+    return mean.astype(x.dtype) if half else mean
 
 
 def _cumsum(x: Any, axis: Any = None) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinygrad_bp.errors import CompileError, describe
 from tinygrad_bp.facts import Shape
+from tinygrad_bp.record import compute
 
 _serial = itertools.count()  # only its order matters: that of recording
 
@@ -163,15 +164,14 @@ def _contract(value: Value, a: Any, b: Any) -> Any:
 
 
 def _call(value: Value, *arrays: Any) -> Any:
-    function, arguments, places, options, part = value.params
-    given = list(arguments)
+    op, leaves, places, rebuild = value.params
+    given = list(leaves)
     for place, array in zip(places, arrays, strict=True):
         given[place] = array if array.ndim else array[()]
-    result = function(*given, **options)
-    result = np.asarray(result if part is None else result[part])
+    result = np.asarray(compute(op, *rebuild(iter(given))))
     if result.shape != value.shape or result.dtype != value.dtype:
         raise CompileError(
-            f"{describe(result)} from {function.__name__}",
+            f"{describe(result)} from {op.name}",
             where="a compiled program",
             expected=f"{value.dtype} of shape {value.shape}, as when it was recorded",
             repair="The shape must not depend on the numbers; leave this part uncompiled.",

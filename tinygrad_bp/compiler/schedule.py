@@ -21,7 +21,7 @@ CHEAP = {
     "logical_and", "logical_or", "logical_not",
 }  # fmt: skip
 CROSS = 16  # uses of each element that pay for a copy in another order
-PRODUCT = 1 << 31  # from so many multiplications on, a product of matrices belongs to BLAS
+PRODUCT = 1 << 29  # from so many multiplications on, a product of matrices belongs to BLAS
 
 
 @dataclass

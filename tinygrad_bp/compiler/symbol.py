@@ -6,7 +6,7 @@ answer with a new Symbol. So the forward function of an op *is* its definition i
 There are no numbers anywhere, hence none that could be baked into the program by accident.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,6 +16,8 @@ from tinygrad_bp.compiler import build
 from tinygrad_bp.compiler.primitives import ELEMENTWISE, LOGIC, Value, constant
 from tinygrad_bp.errors import CompileError, user_line
 from tinygrad_bp.facts import Shape
+from tinygrad_bp.nested import flatten
+from tinygrad_bp.record import compute
 from tinygrad_bp.tensor import Tensor
 
 
@@ -83,23 +85,17 @@ class Symbol(NDArrayOperatorsMixin):
             return NotImplemented
         if method == "reduce" and ufunc in REDUCED:
             return reduce_with(REDUCED[ufunc], *inputs, **{"axis": 0, **options})
-        if method == "at" or "out" in options:
-            refuse(f"np.{ufunc.__name__} that writes into an array")
-        if method != "__call__":
-            return call(getattr(ufunc, method), inputs, options)
-        if ufunc is np.matmul and not options:
-            return Symbol(build.matmul(*as_values(inputs)[0]))
-        if ufunc in UFUNCS and not options:
-            return UFUNCS[ufunc](*inputs)
-        known = (ufunc is np.fabs or ufunc.__name__ in ELEMENTWISE) and not options
-        return apply(ufunc, *inputs) if known else call(ufunc, inputs, options)
+        known = ufunc is np.fabs or ufunc.__name__ in ELEMENTWISE or ufunc in UFUNCS
+        if method != "__call__" or options or not known:
+            refuse(f"np.{ufunc.__name__}, which is no primitive")
+        return UFUNCS[ufunc](*inputs) if ufunc in UFUNCS else apply(ufunc, *inputs)
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         from tinygrad_bp.compiler.numpy_functions import FUNCTIONS  # it builds on this file
 
-        if function in FUNCTIONS:
-            return FUNCTIONS[function](*args, **options)
-        return call(function, args, options)
+        if function not in FUNCTIONS:
+            refuse(f"np.{function.__name__}, which is no primitive")
+        return FUNCTIONS[function](*args, **options)
 
     def __getattr__(self, name: str) -> Any:
         """Find the methods of arrays: NumPy's functions of the same name."""
@@ -113,9 +109,9 @@ class Symbol(NDArrayOperatorsMixin):
 
         return method
 
-    def unwritten(self, function: Any, values: Any, options: Any) -> Any:
-        """Call a function that looks at the numbers as one step of the program."""
-        return call(function, values, options)
+    def unwritten(self, op: Any, values: Any, params: Any) -> "Symbol":
+        """Make an op that is not written in primitives one step of the program."""
+        return call(op, values, params)
 
     def _refuse(self, *_: Any, **__: Any) -> NoReturn:
         refuse("a number asked of a traced value")
@@ -136,31 +132,31 @@ def refuse(given: str) -> NoReturn:
     )
 
 
-def call(function: Any, args: Any, options: Any) -> Any:
-    """Write down a call as it is: NumPy will make it, on the numbers that it then has."""
-    places = tuple(i for i, x in enumerate(args) if isinstance(x, Symbol))
-    if not places or any(isinstance(x, Symbol) for x in options.values()):
-        refuse(f"{function.__name__} with traced values inside of its arguments")
-    values = tuple(args[i].value for i in places)
-    fixed = tuple(None if isinstance(x, Symbol) else x for x in args)
-    sample = list(fixed)
-    for place, value in zip(places, values, strict=True):
-        sample[place] = harmless(value)
+def call(op: Any, values: Sequence[Any], params: dict[str, Any]) -> Symbol:
+    """Write down an op as it is: it is computed when the numbers are there.
+
+    Its inputs may be symbols, and so may numbers inside of its parameters, such as an index.
+    """
+    leaves, rebuild = flatten((list(values), params))
+    inputs = len(flatten(list(values))[0])
+    places = tuple(i for i, x in enumerate(leaves) if isinstance(x, Symbol))
+    if any(leaves[i].dtype.kind == "b" for i in places if i >= inputs):
+        refuse("a mask as an index, which picks as many elements as the numbers say")
+    sample = list(leaves)
+    for i in places:
+        sample[i] = harmless(leaves[i].value, index=i >= inputs)
+    given, options = rebuild(iter(sample))
     with np.errstate(all="ignore"):
-        result = function(*sample, **options)
-    parts = list(enumerate(result)) if isinstance(result, tuple) else [(None, result)]
-    symbols = []
-    for part, y in parts:
-        y = np.asarray(y)
-        if y.dtype.kind not in "fiub":
-            refuse(f"{function.__name__}, which gives {y.dtype}")
-        params = (function, fixed, places, dict(options), part)
-        symbols.append(Symbol(Value("call", values, y.shape, y.dtype, params)))
-    return tuple(symbols) if isinstance(result, tuple) else symbols[0]
+        y = np.asarray(compute(op, given, options))
+    fixed = tuple(None if isinstance(x, Symbol) else x for x in leaves)
+    made_from = tuple(leaves[i].value for i in places)
+    return Symbol(Value("call", made_from, y.shape, y.dtype, (op, fixed, places, rebuild)))
 
 
-def harmless(x: Value) -> Any:
-    """Make an array on which every function works: ones, or the unit matrix."""
+def harmless(x: Value, index: bool = False) -> Any:
+    """Make an array on which every function works: ones, the unit matrix, or a good index."""
+    if index:
+        return np.zeros(x.shape, x.dtype)[()]
     if len(x.shape) > 1:
         return np.broadcast_to(np.eye(*x.shape[-2:], dtype=x.dtype), x.shape).copy()
     return np.ones(x.shape, x.dtype)[()]
@@ -211,7 +207,9 @@ def _sign(x: Any) -> Any:
 
 
 def _heaviside(x: Any, at_zero: Any) -> Any:
-    step = np.where(x > 0, 1.0, np.where(x < 0, 0.0, at_zero))
+    *_, dtype = np.heaviside.resolve_dtypes((kind_of(x), kind_of(at_zero), None))
+    x, at_zero = Symbol(as_value(x, dtype)), Symbol(as_value(at_zero, dtype))
+    step = np.where(x > 0, dtype.type(1), np.where(x < 0, dtype.type(0), at_zero))
     return np.where(x == x, step, x)
 
 
@@ -222,6 +220,7 @@ def _logaddexp(a: Any, b: Any) -> Any:
 
 # What these mean, in terms of simpler ones.
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
+    np.matmul: lambda a, b: Symbol(build.matmul(*as_values((a, b))[0])),
     np.square: lambda x: x * x,
     np.reciprocal: lambda x: 1 / x,
     np.positive: lambda x: x,

@@ -1,6 +1,5 @@
 """Recording a function once, for given shapes and dtypes, into a program."""
 
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -9,15 +8,14 @@ import numpy as np
 
 from tinygrad_bp.compiler.primitives import Value, constant
 from tinygrad_bp.compiler.program import Program, needed, program
+from tinygrad_bp.compiler.randomness import Randomness
+from tinygrad_bp.compiler.recorder import Recorder
 from tinygrad_bp.compiler.rewrite import remake
 from tinygrad_bp.compiler.symbol import Symbol
-from tinygrad_bp.errors import CompileError, describe, user_line
+from tinygrad_bp.errors import CompileError, describe
 from tinygrad_bp.facts import Shape
-from tinygrad_bp.graph import recording
 from tinygrad_bp.nested import Rebuild, flatten
 from tinygrad_bp.tensor import Tensor
-
-NATIVE_KINDS = {np.dtype(t) for t in "?bhilqBHILQfd"}
 
 
 class Argument(NamedTuple):
@@ -39,57 +37,23 @@ class Traced:
     rebuild: Rebuild
 
 
-class Recorder:
-    """A listener of the recording that turns Tensors found outside of the function into inputs."""
-
-    def __init__(self) -> None:
-        self.found: dict[Tensor, Symbol] = {}
-
-    def __call__(self, node: Any) -> None:
-        values = [self.symbol_of(x) for x in node.inputs]
-        if not hasattr(node.op, "forward"):
-            return  # a checkpoint: what is inside of it was heard already
-        if any(v is not x.value for v, x in zip(values, node.inputs, strict=True)):
-            node.value = node.op.forward(*values, **node.params)
-
-    def muted(self, node: Any) -> None:
-        """Do the same inside no_grad()."""
-        self(node)
-        node.requires_grad = False
-
-    def symbol_of(self, x: Any) -> Any:
-        """Return the symbol of a leaf that needs a gradient and stems from outside."""
-        if isinstance(x.value, Symbol) or not x.requires_grad:
-            return x.value
-        if x.op is not None:
-            raise CompileError(
-                f"a tensor that {x.op.name} computed before",
-                where=f"compile (at {user_line()})",
-                expected="arguments, constants and leaves such as Tensor(data)",
-                repair="Pass it as an argument, or compute it inside the compiled function.",
-            )
-        if x not in self.found:
-            self.found[x] = Symbol(Value("input", (), x.shape, x.dtype, (), x.name or ""))
-        return self.found[x]
-
-
 def trace(function: Callable[..., Any], arguments: Sequence[Argument], rebuild: Rebuild) -> Traced:
     """Record `function`, called with what `rebuild` makes of one Tensor for each argument.
 
-    Raises `CompileError` where Python asks for a number, and for dtypes that are not compiled.
+    Raises `CompileError` where Python asks for a number, for a change of what stems from outside,
+    and for random numbers that are drawn from what the function finds outside.
     """
     inputs = [_input(a) for a in arguments]
     tensors = [_tensor(v, a) for v, a in zip(inputs, arguments, strict=True)]
-    recorder = Recorder()
-    with recording(recorder), np.errstate(all="ignore"):
+    recorder, random = Recorder(), Randomness(function)
+    with recorder.at_work():
         args, options = rebuild(iter(tensors))
         result, put_together = flatten(function(*args, **options))
         outputs = [_output(recorder, y) for y in result]
     del result, args, options, tensors
+    random.check()
     captured = []
-    found = [(weakref.ref(x), x.value, symbol) for x, symbol in recorder.found.items()]
-    recorder.found.clear()
-    for reference, data, symbol in found:
+    for reference, symbol, data in recorder.release():
         tensor = reference()
         if tensor is None:  # made and dropped inside the function: nobody can change it
             outputs = _substitute(outputs, symbol.value, constant(data))
@@ -100,13 +64,6 @@ def trace(function: Callable[..., Any], arguments: Sequence[Argument], rebuild: 
 
 
 def _input(argument: Argument) -> Value:
-    if argument.dtype not in NATIVE_KINDS:
-        raise CompileError(
-            f"an argument of {argument.dtype}",
-            where="compile",
-            expected="float64, float32, integers or booleans",
-            repair="Convert it first, e.g. with .astype(float).",
-        )
     return Value("input", (), argument.shape, argument.dtype, (), argument.name)
 
 

@@ -5,14 +5,11 @@ import string
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
-from tinygrad_bp.ops.choice import abs
 from tinygrad_bp.ops.einsum import contract
 from tinygrad_bp.ops.elementwise import multiply
-from tinygrad_bp.ops.join import stack
 from tinygrad_bp.ops.reduce import sum
 from tinygrad_bp.ops.shape import (
     expand_dims,
-    getitem,
     moveaxis,
     ravel,
     reshape,
@@ -246,26 +243,76 @@ def det(a):
 
 @det.vjp
 def _(g, y, a):
-    return expand_dims(g, (-1, -2)) * cofactors(a, y)
+    return expand_dims(g, (-1, -2)) * cofactors(a)
 
 
-def cofactors(a, determinant):
-    """Return ∂ det a / ∂a: by the inverse where there is one, by the minors where there is none."""
-    size = a.shape[-1]
-    if bool((abs(determinant) > 0).all()):
-        return expand_dims(determinant, (-1, -2)) * inv(a).mT
-    if size == 1:
-        return a * 0 + 1
-    keep = [np.delete(np.arange(size), i) for i in range(size)]
-    rows = [
-        stack([(-1) ** (i + j) * det(_minor(a, keep[i], keep[j])) for j in range(size)], -1)
-        for i in range(size)
+@structural(
+    "cof",
+    method=False,
+    numpy=(),
+    expects=SQUARE,
+    cases=cases(((3, 3),), ((3, 3), (3, 3)), ((2, 4, 4), (2, 4, 4))),
+)
+def cofactors(*matrices):
+    """Return the gradient of det a, for any matrix a; given directions too, its derivative there.
+
+    ⟨cofactors(a, x₁, …, xₖ), z⟩ is the derivative of det a along x₁, …, xₖ and z. So the rule
+    below needs no other function, to any order, and a may be singular.
+
+    >>> tg.cofactors(tg.Tensor([[1.0, 2.0], [2.0, 4.0]]))
+    Tensor([[ 4., -2.],
+            [-2.,  1.]])
+    """
+    a, *along = matrices
+    return (_by_inverse if _is_regular(a, len(along)) else _by_minors)(a, *along)
+
+
+@cofactors.vjp
+def _(g, y, a, *along):
+    others = [along[:i] + along[i + 1 :] for i in range(len(along))]
+    return [cofactors(a, *along, g), *(cofactors(a, *rest, g) for rest in others)]
+
+
+def _is_regular(a, order):
+    """Ask whether an inverse serves: along k directions it loses conditionᵏ of the digits."""
+    if np.any(np.linalg.det(a) == 0):
+        return False
+    norms = [np.linalg.norm(x, axis=(-2, -1)) for x in (a, np.linalg.inv(a))] if order else [1, 1]
+    return not np.any((norms[0] * norms[1]) ** order > np.finfo(a.dtype).eps ** -0.5)
+
+
+def _by_inverse(a, *along):
+    """Compute det a · a⁻ᵀ at a + ε₁x₁ + … + εₖxₖ, where ε² = 0, and return what ε₁ ⋯ εₖ has.
+
+    A number of this kind is a list: entry s belongs to the product of those εᵢ whose bit is in s.
+    """
+    inverse, determinant = [np.linalg.inv(a)], [np.linalg.det(a)[..., None, None]]
+    for x in along:
+        step = [t @ x for t in inverse]
+        traces = [np.trace(t, axis1=-2, axis2=-1)[..., None, None] for t in step]
+        determinant += _products(np.multiply, determinant, traces)
+        inverse += [-t for t in _products(np.matmul, step, inverse)]
+    return np.swapaxes(_products(np.multiply, determinant, inverse)[-1], -1, -2)
+
+
+def _products(multiply, first, second):
+    """Multiply two numbers whose entries belong to products of εᵢ."""
+    return [
+        np.sum([multiply(first[r], second[s - r]) for r in range(s + 1) if r & s == r], axis=0)
+        for s in range(len(first))
     ]
-    return stack(rows, -2)
 
 
-def _minor(a, rows, columns):
-    return getitem(a, (..., rows[:, None], columns))
+def _by_minors(*matrices):
+    """Compute the same without dividing by anything, from smaller determinants."""
+    y = np.empty(matrices[0].shape, matrices[0].dtype)
+    for i, j in np.ndindex(y.shape[-2:]):
+        a, *along = [np.delete(np.delete(x, i, -2), j, -1) for x in matrices]
+        minor = np.linalg.det(a)
+        if along:
+            minor = np.sum(cofactors.forward(a, *along[:-1]) * along[-1], axis=(-2, -1))
+        y[..., i, j] = (-1) ** (i + j) * minor
+    return y
 
 
 @structural(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
-from tinygrad_bp.errors import InputError, ShapeError
+from tinygrad_bp.errors import ShapeError
 from tinygrad_bp.ops.choice import where
 from tinygrad_bp.ops.einsum import einsum
 from tinygrad_bp.ops.elementwise import exp, log
@@ -112,7 +112,7 @@ def cross_entropy(logits, targets, axis=-1):
     remaining = list(logits.shape)
     classes = remaining.pop(axis)
     if targets.shape == tuple(remaining) and targets.dtype.kind in "iu":
-        targets = _one_hot(np.asarray(targets), classes, axis)
+        targets = one_hot(targets, classes, axis)
     if targets.shape != logits.shape:
         raise ShapeError(
             f"targets of {targets.dtype} and shape {targets.shape}",
@@ -124,15 +124,28 @@ def cross_entropy(logits, targets, axis=-1):
     return mean(-sum(surprise, axis))
 
 
-def _one_hot(labels, classes, axis):
-    if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-        raise InputError(
-            f"class numbers from {labels.min()} to {labels.max()}",
-            where="cross_entropy, argument targets",
-            expected=f"numbers from 0 to {classes - 1}, as there are {classes} scores",
-            repair="Number the classes from 0.",
+@structural(
+    "1-hot",
+    inputs=1,
+    constant=True,
+    method=False,
+    numpy=(),
+    expects="whole numbers from 0, less than the number of classes",
+    cases=cases(((0,),), classes=3),
+)
+def one_hot(labels, classes, axis=-1):
+    """Return 1 where a class is the label and 0 elsewhere; the classes are the new axis `axis`.
+
+    >>> tg.one_hot(np.array([2, 0]), 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    """
+    whole = labels.astype(int)
+    if not np.array_equal(whole, labels) or np.any((whole < 0) | (whole >= classes)):
+        raise IndexError(
+            f"class numbers from {labels.min()} to {labels.max()} are not from 0 to {classes - 1}"
         )
-    return np.moveaxis(np.eye(classes)[labels], -1, axis)
+    return np.moveaxis(np.eye(classes)[whole], -1, axis)
 
 
 # ---------------------------------------------------------------------------------- images
