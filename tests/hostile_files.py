@@ -15,8 +15,11 @@ from pathlib import Path
 import numpy as np
 
 import tinygrad_bp as tg
-from tinygrad_bp.nn.keeping import pack
+from tinygrad_bp.keeping import pack
+from tinygrad_bp.nn.scaling import Scaling
 from tinygrad_bp.store.container import BLANK, DIGEST, load_arrays
+from tinygrad_bp.tables.encoding import Column
+from tinygrad_bp.tables.model import TableModel
 
 MEMORY = 512 << 20
 NUMBERS = (
@@ -58,6 +61,10 @@ def models():
     image = nn.Sequential([*layers, nn.Dense(2)], loss="categorical_cross_entropy", seed=0)
     image.fit(np.ones((2, 1, 2, 2), np.float32), [0, 1], epochs=1)
     yield image
+    columns = [Column("a", None, 0.5), Column("b", ("", "x"))]
+    network = nn.Sequential([nn.Dense(2)], optimizer="sgd", seed=0).build((3,))
+    target = Column("y", ("no", "yes"))
+    yield TableModel(columns, target, Scaling.none(3), Scaling.none(2), network)
 
 
 def seal(header, data):

@@ -1,8 +1,11 @@
 """The command line: tables in, models, answers and pictures out, and one line for a mistake."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 import tinygrad_bp as tg
 from tinygrad_bp import nn
 from tinygrad_bp.__main__ import main
+from tinygrad_bp.store import files
 from tinygrad_bp.store.container import load_arrays, save_arrays
 
 GENERATOR = np.random.default_rng(0)
@@ -181,7 +185,11 @@ OPTIONS = [
     (["--encoding", "klingon"], "--encoding: got str 'klingon'; expected an encoding"),
     (["--delimiter", ";;"], "--delimiter: got str ';;'; expected a single character"),
     (["--ignore", "weight"], "things.csv: got no column 'weight'; expected one of size"),
-    (["--out", "nowhere/m.safetensors"], "--out: got str 'nowhere/m.safetensors'; expected a file"),
+    (["--out", "nowhere/m.safetensors"], "nowhere/m.safetensors: got no folder '"),
+    (["--out", ""], "--out: got str ''; expected the path of a file"),
+    (["--out", "."], ".: got a folder, a device or a pipe; expected a place for a file"),
+    (["--ignore", "kind"], "--ignore: got the target; expected other columns"),
+    (["--layers", "99999999999999"], "there is not enough memory. Take fewer units"),
     (["--out", "things.csv"], "--out: got str 'things.csv'; expected another file"),
 ]  # fmt: skip
 
@@ -221,6 +229,144 @@ def test_a_description_that_was_changed_is_refused_in_a_line(capsys):
     assert "bad.safetensors" in mistake(capsys, run("info", "bad.safetensors"))
 
 
+def test_numbers_too_large_to_be_squared_are_refused_in_a_line(capsys):
+    Path("t.csv").write_text("a,y\n1e308,1\n-1e308,0\n0,0\n")
+    line = mistake(capsys, train(data="t.csv", target="y"))
+    assert "standardizing: got numbers up to 1e+308; expected numbers whose squares" in line
+
+
+def test_what_spreadsheets_write_is_read(capsys):
+    content = '\ufeffname;size;kind\r\n"a;b";1;x\r\nc;2;y\r\nc;3;x\r\nc;4;once\r\n'
+    Path("t.csv").write_bytes(content.encode())
+    assert train(data="t.csv", target="kind") == 0  # the last class is there once, perhaps held out
+    assert "[INFO] 4 rows, 3 inputs, kind: 3 classes" in capsys.readouterr().out
+    Path("new.csv").write_text("kind,size,name\n?,1,c\n")  # another order, and a column too many
+    assert run("predict", "m.safetensors", "new.csv") == 0
+    Path("new.csv").write_text("size,name\n1,\n")
+    line = mistake(capsys, run("predict", "m.safetensors", "new.csv"))
+    assert "got nothing in line 2, column 'name'; expected one of a;b, c" in line
+
+
+# ---------------------------------------------------------------------------------- the system
+
+
+def python(*arguments, **how):
+    """Run the command line in a process of its own."""
+    environment = os.environ | {"PYTHONPATH": str(Path(tg.__file__).parent.parent)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    environment |= how.pop("env", {})
+    command = [sys.executable, "-m", "tinygrad_bp", *arguments]
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True} | how
+    return subprocess.run(command, env=environment, **how)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is full")
+@pytest.mark.parametrize(
+    "command", ["predict m.safetensors things.csv", "info", "info m.safetensors"]
+)
+def test_an_output_that_cannot_be_written_is_a_line_and_not_a_success(command):
+    assert train() == 0
+    with open("/dev/full", "w") as full:
+        result = python(*command.split(), stdout=full)
+    assert result.returncode == 2
+    text = "the output cannot be written: No space left on device."
+    assert result.stderr == f"python -m tinygrad_bp: {text}\n"
+
+
+class FullDisk:
+    """`os` for the module that writes files, on a disk without room."""
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def write(self, *_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_is_a_line_and_leaves_what_was_there(folder, monkeypatch, capsys):
+    assert train() == 0
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    monkeypatch.setattr(files, "os", FullDisk())
+    text = "got No space left on device; expected a file that can be written, and room for it."
+    assert f"m.safetensors: {text} The file is as it was" in mistake(capsys, train("--seed", "1"))
+    command = ("predict", "m.safetensors", "things.csv", "--out", "answers.csv")
+    assert f"answers.csv: {text}" in mistake(capsys, run(*command))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot fork")
+def test_an_output_that_is_closed_is_a_line():
+    result = python("info", preexec_fn=lambda: os.close(1))
+    assert result.returncode == 2
+    assert result.stderr.endswith("the output cannot be written: it is closed.\n")
+
+
+def test_an_output_that_has_no_such_letter_is_a_line():
+    Path("names.csv").write_text("a,y\n1,gut\n2,\N{SNOWMAN}\n3,gut\n", encoding="utf-8")
+    assert train(data="names.csv", target="y") == 0
+    result = python("info", "m.safetensors", env={"PYTHONIOENCODING": "latin-1"})
+    assert result.returncode == 2
+    assert "the output: got '\\u2603'; expected text in latin-1" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such pipes")
+def test_a_reader_that_has_seen_enough_ends_it_without_a_word():
+    Path("long.csv").write_text("\n".join([HEADER, *ROWS * 200, ""]))
+    assert train() == 0
+    environment = os.environ | {"PYTHONPATH": str(Path(tg.__file__).parent.parent)}
+    environment.pop("PYTHONUNBUFFERED", None)
+    command = [sys.executable, "-m", "tinygrad_bp", "predict", "m.safetensors", "long.csv"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([*command, "--probabilities"], env=environment, **pipes) as process:
+        assert process.stdout.readline() == b"kind,p(big),p(small)\n"
+        process.stdout.close()
+        assert (process.wait(60), process.stderr.read()) == (141, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+def test_training_that_is_interrupted_ends_with_a_line_and_leaves_no_file(folder):
+    before = sorted(folder.iterdir())
+    environment = os.environ | {"PYTHONPATH": str(Path(tg.__file__).parent.parent)}
+    command = [sys.executable, "-u", "-m", "tinygrad_bp", "train", "things.csv", "--target", "kind"]
+    command += ["--out", "m.safetensors", "--epochs", "1000000"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # if ours is not
+    with subprocess.Popen(command, env=environment, **pipes, **heard) as process:
+        assert process.stdout.readline().startswith(b"[INFO] 80 rows")  # it is about to train
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        try:
+            assert (process.wait(60), process.stderr.read()) == (130, b"Interrupted.\n")
+        finally:
+            process.kill()
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_folder_that_may_not_be_written_is_told_before_training(folder, capsys):
+    (folder / "closed").mkdir(0o555)
+    if os.access(folder / "closed", os.W_OK):
+        pytest.skip("root may write everywhere")
+    line = mistake(capsys, train(out="closed/m.safetensors"))
+    assert "that is not yours to write; expected a place for a file. Choose another" in line
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with names")
+def test_what_is_no_file_is_neither_read_nor_replaced(folder, capsys):
+    assert train() == 0
+    os.mkfifo("pipe")
+    capsys.readouterr()
+    for command in (
+        ("train", "things.csv", "--target", "kind", "--out", "pipe"),
+        ("predict", "m.safetensors", "things.csv", "--out", "pipe"),
+        ("info", "pipe"),
+    ):
+        assert "a device or a pipe" in mistake(capsys, run(*command))
+    assert (folder / "pipe").is_fifo()
+
+
 # ---------------------------------------------------------------------------------- looking
 
 
@@ -238,6 +384,16 @@ def test_models_are_described_and_drawn(capsys):
     assert Path("xor.svg").read_text().lstrip().startswith(("<svg", "<?xml"))
     line = mistake(capsys, run("predict", "line.safetensors", "things.csv"))
     assert "line.safetensors: got Sequential(Dense(units=1)); expected a model that was" in line
+
+
+def test_the_name_of_a_column_gives_no_orders_to_a_terminal(capsys):
+    Path("red.csv").write_text("\n".join(["size,\x1b[31mcolour,price,kind", *ROWS, ""]))
+    assert train(data="red.csv") == 0
+    capsys.readouterr()
+    assert run("info", "m.safetensors") == 0
+    shown = capsys.readouterr().out
+    assert "\\x1b[31mcolour: blue, red" in shown
+    assert "\x1b" not in shown
 
 
 def test_functions_are_drawn_and_checked(capsys):

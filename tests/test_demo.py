@@ -152,7 +152,7 @@ def test_it_overwrites_nothing_but_what_it_has_written_itself(plain, tmp_path):
 
 def test_a_folder_that_is_not_there_is_told_at_once():
     result = run(*COMMAND, "demo", "--quick", "--folder", "nowhere")
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr == "There is no folder 'nowhere' for the picture of the network.\n"
 
 

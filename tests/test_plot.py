@@ -92,7 +92,7 @@ def test_weights_are_shown_unit_by_unit_on_one_scale(trained):
     assert display.axes_[0].images[0].get_clim() == (-largest, largest)
     assert drawn(plot.WeightsDisplay.from_model(model, layer=1)).images.shape == (1, 8, 3)
     few = drawn(plot.WeightsDisplay.from_model(model, shape=(2, 1), most=3))
-    assert few.figure_.get_suptitle() == "3 of 8 units"
+    assert few.ax_.get_title() == "3 of 8 units"
     documented = tg.NeuralNetwork([4, 3, 1], seed=0)
     images = plot.WeightsDisplay.from_model(documented, shape=(2, 2)).images
     np.testing.assert_array_equal(images.reshape(len(images), 4), documented.W[0][:4].T)
@@ -135,6 +135,59 @@ def test_a_path_in_a_plane_is_found_and_keeps_its_distances():
     for point, weights in zip(points, path, strict=True):
         rebuilt = path[-1]["w"] + point[0] * found[0]["w"] + point[1] * found[1]["w"]
         np.testing.assert_allclose(rebuilt, weights["w"])
+
+
+def test_the_path_of_training_runs_on_the_surface(trained):
+    from tinygrad_bp.plot.landscape import _between
+
+    model, _, path = trained
+    display = drawn(
+        plot.LossLandscapeDisplay.from_model(model, X, Y, path=path, resolution=9, surface=True)
+    )
+    line = display.ax_.get_lines()[0]
+    x, y, z = line.get_data_3d()
+    np.testing.assert_array_equal(np.column_stack([x, y]), display.path)
+    height = np.log10(display.losses)
+    assert height.min() <= z[-1] < z[0] <= height.max()
+    grid = np.stack(np.meshgrid(display.x, display.y), -1).reshape(-1, 2)
+    np.testing.assert_allclose(_between(display.x, display.y, height, grid), height.ravel())
+    plane = 3 * grid[:, 0] - 2 * grid[:, 1] + 1
+    inside = display.path
+    found = _between(display.x, display.y, plane.reshape(9, 9), inside)
+    np.testing.assert_allclose(found, 3 * inside[:, 0] - 2 * inside[:, 1] + 1)
+
+
+def test_the_boundary_of_an_estimator_that_knows_names_is_drawn_with_them():
+    pandas = require("pandas", "test")
+    from tinygrad_bp.sklearn import NeuralNetworkClassifier
+
+    frame = pandas.DataFrame(X, columns=["width", "height"])
+    model = NeuralNetworkClassifier((4,), epochs=2, random_state=0).fit(frame, Y)
+    display = drawn(plot.DecisionBoundaryDisplay.from_estimator(model, frame, Y, resolution=5))
+    assert (display.ax_.get_xlabel(), display.ax_.get_ylabel()) == ("width", "height")
+
+
+@pytest.mark.parametrize("kind", ["rates", "curves", "boundary", "weights", "landscape"])
+def test_every_display_draws_on_axes_that_are_given_and_again_elsewhere(trained, kind):
+    model, history, _ = trained
+    makers = {
+        "rates": lambda ax: plot.LearningRateDisplay.from_model(model, X, Y, steps=9, ax=ax),
+        "curves": lambda ax: plot.LearningCurvesDisplay.from_history(history, ax=ax),
+        "boundary": lambda ax: plot.DecisionBoundaryDisplay.from_estimator(
+            model, X, Y, resolution=5, ax=ax
+        ),
+        "weights": lambda ax: plot.WeightsDisplay.from_model(model, shape=(2, 1), ax=ax),
+        "landscape": lambda ax: plot.LossLandscapeDisplay.from_model(
+            model, X, Y, resolution=3, ax=ax
+        ),
+    }
+    figure, axes = pyplot.subplots(1, 2, layout="constrained")
+    display = drawn(makers[kind](axes[0]))
+    assert (display.ax_, display.figure_) == (axes[0], figure)
+    assert display.plot(ax=axes[1]) is display
+    assert drawn(display).ax_ is axes[1]
+    assert drawn(display.plot()).figure_ is not figure
+    assert pyplot.get_fignums() == [figure.number, display.figure_.number]
 
 
 def test_a_surface_is_drawn_too(trained):

@@ -30,14 +30,14 @@ def test_killed_training_goes_on_and_ends_with_the_same_bytes(tmp_path):
 
 # ---------------------------------------------------------------------------------- failures
 
-CALLS = ("open", "write", "fsync", "close", "replace", "listdir")
+CALLS = ("stat", "open", "write", "fsync", "close", "replace", "listdir")
 
 
 class Failing:
     """`os` for the module that writes files, in which the k-th call fails, once and for all."""
 
-    def __init__(self, k, error):
-        self.k, self.error, self.calls = k, error, []
+    def __init__(self, k, error, part=100):
+        self.k, self.error, self.part, self.calls = k, error, part, []
 
     def __getattr__(self, name):
         function = getattr(os, name)
@@ -48,7 +48,7 @@ class Failing:
         if len(self.calls) == self.k:
             raise self.error
         if function is os.write:
-            return os.write(args[0], bytes(args[1])[:100])  # never more than a part
+            return os.write(args[0], bytes(args[1])[: self.part])  # never more than a part
         return function(*args)
 
 
@@ -89,31 +89,42 @@ def test_a_failure_of_any_call_leaves_the_old_or_the_new_file(tmp_path, monkeypa
     np.testing.assert_array_equal(tg.load(path).W[0], new.W[0])
 
 
-def test_training_that_cannot_write_its_checkpoint_goes_on_from_the_last_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_training_in_which_any_single_call_fails_goes_on_to_the_same_bytes(
+    tmp_path, monkeypatch, error
+):
+    """For every k, from the first call of the first checkpoint to the last call of the last one."""
     X, path = np.linspace(0, 1, 12).reshape(6, 2), tmp_path / "c"
 
     def fit(checkpoint):
-        model = tg.nn.Sequential(
-            [tg.nn.Dense(3, "tanh"), tg.nn.Dropout(0.3), tg.nn.Dense(2)], seed=2
-        )
-        model.fit(X, X, 4, batch_size=4, engine="numpy", checkpoint=checkpoint, resume=True)
+        layers = [tg.nn.Dense(2, "tanh"), tg.nn.Dropout(0.3), tg.nn.Dense(1)]
+        model = tg.nn.Sequential(layers, optimizer="momentum", seed=2)
+        options = {"batch_size": 4, "validation_data": (X, X[:, 0]), "engine": "numpy"}
+        stop = [tg.nn.EarlyStopping(patience=9)]
+        model.fit(X, X[:, 0], 3, callbacks=stop, checkpoint=checkpoint, resume=True, **options)
         return Path(checkpoint).read_bytes()
 
-    expected = fit(tmp_path / "whole")
-    for k in range(1, 400, 7):
-        failing = Failing(k, OSError(28, "No space left on device"))
+    expected, failures = fit(tmp_path / "whole"), []
+    for k in range(1, 1000):
+        failing = Failing(k, error, part=800)
         monkeypatch.setattr(files, "os", failing)
         try:
             fit(path)
-        except tg.StoreError:
-            pass
+        except (tg.StoreError, KeyboardInterrupt):
+            failures.append(failing.calls[k - 1])
         else:
             break
         finally:
             monkeypatch.undo()
+        epochs = failing.calls[: k - 1].count("replace")  # whatever happened, these are there
+        assert (tg.load(path).state.epochs if path.exists() else 0) == epochs
+        assert sorted(os.listdir(tmp_path)) == ["c"] * path.exists() + ["whole"]
         assert fit(path) == expected
         path.unlink()
-    assert k > 50
+    assert path.read_bytes() == expected
+    assert failing.calls.count("replace") == 3
+    assert failures == failing.calls  # each of them has failed once
+    assert failures.count("write") > 50
 
 
 def test_what_a_killed_process_has_left_is_removed_and_what_a_living_one_writes_is_not(tmp_path):
@@ -151,3 +162,25 @@ def test_a_place_that_cannot_be_written_is_an_error_with_the_path(tmp_path, path
         tg.save(networks()[0], tmp_path / path)
     assert os.listdir(tmp_path) == ["folder"]
     assert os.listdir(tmp_path / "folder") == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such links")
+def test_a_link_stays_a_link_and_what_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "latest").symlink_to(tmp_path / "kept" / "m")
+    for network in networks():
+        tg.save(network, tmp_path / "latest")
+        assert (tmp_path / "latest").is_symlink()
+        np.testing.assert_array_equal(tg.load(tmp_path / "kept" / "m").W[0], network.W[0])
+    assert os.listdir(tmp_path / "kept") == ["m"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes with names")
+def test_what_is_no_file_is_not_replaced_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(tg.StoreError, match="got a device or a pipe; expected a file that can be"):
+        tg.save(networks()[0], tmp_path / "pipe")
+    with pytest.raises(tg.StoreError, match="got a device or a pipe; expected a file to read"):
+        tg.load(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.listdir(tmp_path) == ["pipe"]

@@ -1,8 +1,10 @@
 """What is saved is what is loaded: every kind of layer, loss and optimizer, to the last bit."""
 
 import ast
+import copy
 import hashlib
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 import tinygrad_bp as tg
+from tinygrad_bp.__main__ import main
 from tinygrad_bp.nn import layers, losses, optimizers, schedules
 from tinygrad_bp.store import container
 
@@ -80,6 +83,56 @@ def test_the_same_model_gives_the_same_bytes_in_any_process(tmp_path):
     tg.save(tg.load(tmp_path / "a"), tmp_path / "c")
     digests = {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in "abc"}
     assert len(digests) == 1
+
+
+def test_everyone_else_can_read_every_kind_of_file(tmp_path, require):
+    safetensors = require("safetensors.numpy")
+    tg.save(tg.NeuralNetwork([2, 3, 1], seed=0), tmp_path / "documented")
+    checkpointed(tmp_path / "checkpoint")
+    rows = "".join(f"{i},{'uv'[i % 2]}\n" for i in range(20))
+    (tmp_path / "t.csv").write_text(f"a,y\n{rows}")
+    table = ["train", f"{tmp_path}/t.csv", "--target", "y", "--out", f"{tmp_path}/table"]
+    assert main([*table, "--epochs", "1"]) == 0
+    for name in ("documented", "checkpoint", "table"):
+        arrays, _ = container.load_arrays(str(tmp_path / name))
+        read = safetensors.load_file(tmp_path / name)
+        assert read.keys() == arrays.keys()
+        for key, array in arrays.items():
+            np.testing.assert_array_equal(read[key], array)
+            assert (read[key].dtype, read[key].shape) == (array.dtype, array.shape)
+
+
+LAYOUTS = {
+    "columns first": np.asfortranarray,
+    "big-endian": lambda a: a.astype(">f8"),
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "with gaps": lambda a: np.repeat(a, 2, -1)[..., ::2],
+    "read-only": lambda a: np.frombuffer(a.tobytes()).reshape(a.shape),
+    "a list": lambda a: a.tolist(),
+    "extended": lambda a: a.astype(np.longdouble),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_how_arrays_lie_in_memory_changes_no_byte(tmp_path, layout):
+    network, model = tg.NeuralNetwork([3, 4, 2], seed=0), trained()
+    tg.save(network, tmp_path / "n")
+    tg.save(model, tmp_path / "m")
+    network.W = [layout(w) for w in network.W]
+    given = {name: layout(p) for name, p in reversed(model.parameters.items())}
+    model.parameters = given
+    tg.save(network, tmp_path / "n2")
+    tg.save(model, tmp_path / "m2")
+    for name in "nm":
+        assert (tmp_path / name).read_bytes() == (tmp_path / f"{name}2").read_bytes()
+
+
+def test_a_copy_of_a_model_gives_the_same_bytes(tmp_path):
+    model = trained()
+    tg.save(model, tmp_path / "m")
+    for twin in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        tg.save(twin, tmp_path / "twin")
+        assert (tmp_path / "twin").read_bytes() == (tmp_path / "m").read_bytes()
 
 
 def test_the_documented_network_is_kept(tmp_path):
@@ -283,6 +336,16 @@ def test_the_checkpoint_of_another_training_is_refused_and_nothing_changes(tmp_p
     with pytest.raises(tg.StoreError, match=text):
         checkpointed(tmp_path / "c", **changes)
     assert (tmp_path / "c").read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", [tg.nn.Checkpoint, tg.nn.CSVLog])
+def test_a_place_that_cannot_be_written_is_told_before_training(tmp_path, kind):
+    model = tg.nn.Sequential([layers.Dense(1)], seed=0)
+    for place in (tmp_path, tmp_path / "nowhere" / "c"):
+        with pytest.raises(tg.StoreError, match="expected a place for a file"):
+            model.fit(np.ones((2, 2)), [0, 1], 1, callbacks=[kind(place)])
+    assert model.state.epochs == 0
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_damaged_checkpoint_is_an_error_and_no_new_start(tmp_path):

@@ -30,12 +30,12 @@ DIGITS_MISSING = (
 def run(*, quick: bool = False, folder: str = ".") -> int:
     """Train both networks, print what they have learned, and return the exit status.
 
-    That is 1, after XOR, if its picture cannot be written into `folder`, and if scikit-learn is
-    missing: part of what was asked for was not done.
+    That is 2 if there is no `folder`, and 1, after XOR, if its picture cannot be written into it or
+    scikit-learn is missing: part of what was asked for was not done.
     """
     if not Path(folder).is_dir():  # told before the two minutes, not after
         print(f"There is no folder {folder!r} for the picture of the network.", file=sys.stderr)
-        return 1
+        return 2
     network, xor = train_xor(epochs=200 if quick else 20000)
     try:
         xor += f"\n\n{save_picture(network, Path(folder))}"

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 import tinygrad_bp as tg
-from tinygrad_bp.cli.tabular import TableModel, load_any
 from tinygrad_bp.errors import TinygradError, describe
 from tinygrad_bp.nn.network import forward, with_bias
+from tinygrad_bp.tables.model import TableModel
 from tinygrad_bp.validate import refuse
 
 OPTIONAL = ("llvmlite", "scikit-learn", "matplotlib", "pandas", "tqdm")
@@ -49,7 +49,7 @@ def check(options: Namespace) -> int:
 def info(options: Namespace) -> int:
     """Describe a model, or what is installed."""
     if options.model is not None:
-        print(_described(load_any(options.model)))
+        print(_described(tg.load(options.model)))
         return 0
     print(f"tinygrad_bp {tg.__version__}, Python {platform.python_version()}, {platform.machine()}")
     for name in ("numpy", *OPTIONAL):
@@ -66,7 +66,8 @@ def _described(model: Any) -> str:
     lines = [f"{model.network!r}, trained for {model.network.state.epochs} epochs"]
     for column in (*model.columns, model.target):
         kind = "numbers" if column.categories is None else ", ".join(column.categories)
-        lines.append(f"{'target ' if column is model.target else ''}{column.name}: {kind}")
+        text = f"{'target ' if column is model.target else ''}{column.name}: {kind}"
+        lines.append(text if text.isprintable() else ascii(text)[1:-1])  # no orders to a terminal
     return "\n".join(lines)
 
 
@@ -81,7 +82,7 @@ def _root(subject: str) -> Any:
         if not isinstance(root, tg.Tensor):
             refuse(subject, describe(root), "a Tensor as result", "Return the end of the graph.")
         return root
-    model = load_any(subject)
+    model = tg.load(subject)
     if isinstance(model, tg.NeuralNetwork):
         weights = [tg.Tensor(w, name=f"W[{i}]") for i, w in enumerate(model.W)]
         return forward(tg.Tensor(with_bias(np.zeros((1, len(weights[0]) - 1))), name="x"), weights)

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_bp.cli.encoding import Column, incomplete_rows, learn_columns, learn_target
-from tinygrad_bp.cli.table import Table, read_table
-from tinygrad_bp.cli.tabular import TableModel, load_table_model
-from tinygrad_bp.errors import describe
+from tinygrad_bp.errors import StoreError, describe
+from tinygrad_bp.keeping import load, save
 from tinygrad_bp.nn.callbacks import LearningRate
 from tinygrad_bp.nn.scaling import Scaling
 from tinygrad_bp.nn.sequential import Sequential
 from tinygrad_bp.nn.specification import epochs_of, layers_of, optimizer_of, rates_of
-from tinygrad_bp.store.files import write
+from tinygrad_bp.store.files import as_path, check_place, write
+from tinygrad_bp.tables.encoding import Column, incomplete_rows, learn_columns, learn_target
+from tinygrad_bp.tables.model import TableModel
+from tinygrad_bp.tables.table import Table, read_table
 from tinygrad_bp.validate import refuse
 
 BATCH = 32
@@ -31,6 +32,8 @@ def train(options: Namespace) -> int:
     names = [name for name in table.columns if name not in (options.target, *options.ignore)]
     for name in (options.target, *options.ignore):
         table.column(name)
+    if options.target in options.ignore:
+        refuse("--ignore", "the target", "other columns", "Leave it out.")
     if not names:
         table.refuse("no column but the target", "at least one to learn from", "Add one.")
     if options.missing == "drop":
@@ -41,7 +44,7 @@ def train(options: Namespace) -> int:
     columns = learn_columns(table, names, options.missing)
     model, held = _fit(table, columns, target, layers, options)
     _report(model, table, held)
-    model.save(options.out)
+    save(model, options.out)
     print(f"[INFO] wrote {options.out}")
     return 0
 
@@ -50,25 +53,39 @@ def predict(options: Namespace) -> int:
     """Write the predictions for a table, as a table."""
     if options.out is not None:
         _check_out(options.out, options.data, options.model)
-    model = load_table_model(options.model)
-    answers = model.predict(_table(options.data, options))
+    model = _table_model(options.model)
+    text = _answers(model, _table(options.data, options), options.probabilities)
+    if options.out is None:
+        sys.stdout.write(text)
+    else:
+        write(options.out, [text.encode()])
+    return 0
+
+
+def _table_model(path: str) -> TableModel:
+    """Return the model in a file, if it knows columns by name."""
+    model = load(path)
+    if not isinstance(model, TableModel):
+        repair = "Use tg.load in a program, or train one: tinygrad-bp train."
+        expected = "a model that was trained on a table"
+        raise StoreError(f"{model!r}", where=path, expected=expected, repair=repair)
+    return model
+
+
+def _answers(model: TableModel, table: Table, probabilities: bool) -> str:
+    """Return the predictions for a table as a table."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    name, classes = model.target.name, model.target.categories
-    if classes is None:
-        writer.writerow([name])
-        writer.writerows([f"{value:.10g}"] for value in answers[:, 0])
-    else:
-        shown = classes if options.probabilities else ()
-        writer.writerow([name, *(f"p({label})" for label in shown)])
-        for row in answers:
-            probabilities = (f"{p:.6f}" for p in row) if options.probabilities else ()
-            writer.writerow([classes[int(row.argmax())], *probabilities])
-    if options.out is None:
-        sys.stdout.write(text.getvalue())
-    else:
-        write(options.out, [text.getvalue().encode()])
-    return 0
+    if model.target.categories is None:
+        writer.writerow([model.target.name])
+        writer.writerows([f"{value:.10g}"] for value in model.predict(table))
+        return text.getvalue()
+    shown = model.target.categories if probabilities else ()
+    writer.writerow([model.target.name, *(f"p({label})" for label in shown)])
+    for row in model.predict_proba(table):
+        columns = (f"{p:.6f}" for p in row) if probabilities else ()
+        writer.writerow([model.target.categories[int(row.argmax())], *columns])
+    return text.getvalue()
 
 
 def _table(path: str, options: Namespace) -> Table:
@@ -79,10 +96,8 @@ def _table(path: str, options: Namespace) -> Table:
 
 def _check_out(path: str, *others: str) -> None:
     """Refuse, before the work and not after it, a file that cannot be written."""
-    folder = os.path.dirname(os.path.abspath(path))
-    if os.path.isdir(path) or not os.path.isdir(folder):
-        refuse("--out", describe(path), "a file in a folder that is there", "Make the folder.")
-    if any(os.path.abspath(path) == os.path.abspath(other) for other in others):
+    check_place(as_path(path, "--out"))
+    if any(os.path.realpath(path) == os.path.realpath(other) for other in others):
         refuse("--out", describe(path), "another file than the ones read", "Choose a name.")
 
 
@@ -134,8 +149,8 @@ def _report(model: TableModel, table: Table, held: np.ndarray) -> None:
         return
     found, truth = model.predict(table)[held], model.target.encode(table)[held]
     if model.target.categories is not None:
-        right = np.mean(found.argmax(1) == truth.argmax(1))
+        right = np.mean(found == np.array(model.target.categories)[truth.argmax(1)])
         print(f"[INFO] accuracy on {len(held)} rows held out: {right:.4f}")
     else:
-        error = np.abs(found - truth).mean()
+        error = np.abs(found - truth[:, 0]).mean()
         print(f"[INFO] mean absolute error on {len(held)} rows held out: {error:.6g}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from tinygrad_bp.errors import describe
-from tinygrad_bp.store.files import append, as_path, write
+from tinygrad_bp.store.files import append, as_path, check_place, write
 from tinygrad_bp.summary import number
 from tinygrad_bp.validate import as_count, as_number, refuse
 
@@ -122,6 +122,10 @@ class Checkpoint(Callback):
     def __init__(self, path: Any, every: int = 1) -> None:
         self.path, self.every = as_path(path, "checkpoint"), as_count(every, "every")
 
+    def start(self, run: "Run") -> None:
+        """Refuse a place for the file before the first epoch, not after it."""
+        check_place(self.path)
+
     def after_epoch(self, run: "Run") -> None:
         """Write the file if it is time, or the end."""
         if run.epoch % self.every == 0 or run.epoch == run.epochs or run.stop:
@@ -138,6 +142,7 @@ class CSVLog(Callback):
 
     def start(self, run: "Run") -> None:
         """Begin the table again, with the epochs before a checkpoint in it."""
+        check_place(self.path)
         self.columns: list[str] = []
 
     def after_epoch(self, run: "Run") -> None:

@@ -1,4 +1,4 @@
-"""Keeping what was trained: a model is a description over closed dictionaries, and arrays.
+"""A network as a description over closed dictionaries, and arrays; and back again.
 
 What a file says is compared, in words, with what its own description asks for: names, shapes and
 dtypes of all arrays follow from layers and optimizer. Nothing in a file is ever run or looked up.
@@ -17,45 +17,8 @@ from tinygrad_bp.nn.optimizers import KINDS as OPTIMIZERS
 from tinygrad_bp.nn.sequential import Sequential
 from tinygrad_bp.nn.settings import LARGEST, read
 from tinygrad_bp.nn.state import State, declare
-from tinygrad_bp.store.container import Arrays, load_arrays, save_arrays
-from tinygrad_bp.store.files import as_path
+from tinygrad_bp.store.container import Arrays
 from tinygrad_bp.validate import as_count, as_number, refuse
-
-
-def save(model: Sequential | NeuralNetwork, path: Any) -> None:
-    """Write a model to one file that `load`, and everything that reads safetensors, can read.
-
-    It holds layers, loss, optimizer, parameters, what the optimizer keeps and the state of the
-    generator, so training can go on. The same model gives the same bytes. The file is replaced as
-    a whole, or stays as it was. Raises `InputError` for what is no model or has functions of your
-    own in it, and `StoreError` if the file cannot be written.
-
-    >>> import tempfile, os, numpy as np, tinygrad_bp as tg
-    >>> network = tg.NeuralNetwork([2, 2, 1], seed=0)
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     tg.save(network, os.path.join(folder, "xor.safetensors"))
-    ...     again = tg.load(os.path.join(folder, "xor.safetensors"))
-    >>> again, np.array_equal(again.W[0], network.W[0])
-    (NeuralNetwork: 2-2-1, True)
-    """
-    save_arrays(as_path(path, "argument path"), *pack(model))
-
-
-def load(path: Any) -> Any:
-    """Return the model that `save`, or training with a checkpoint, wrote to a file.
-
-    Raises `StoreError`, and nothing else, for a file that is not there, damaged in a single bit,
-    cut off, or made to do harm.
-
-    >>> import tinygrad_bp as tg
-    >>> try:
-    ...     tg.load("/nowhere")
-    ... except tg.StoreError as error:
-    ...     print(error)
-    /nowhere: got No such file or directory; expected a file to read. Check the path.
-    """
-    path = as_path(path, "argument path")
-    return model_of(path, *load_arrays(path))
 
 
 def pack(model: Any) -> tuple[Arrays, dict[str, Any]]:

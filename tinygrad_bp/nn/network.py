@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.errors import GraphError, ShapeError, describe
+from tinygrad_bp.listeners import no_grad
 from tinygrad_bp.ops.activation import sigmoid
 from tinygrad_bp.ops.elementwise import square
 from tinygrad_bp.ops.linalg import dot
-from tinygrad_bp.tensor import Tensor, no_grad
+from tinygrad_bp.tensor import Tensor
 from tinygrad_bp.validate import as_count, as_counts, as_floats, as_number, as_rows, refuse
 
 

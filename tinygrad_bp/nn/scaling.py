@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinygrad_bp.validate import refuse
+
 
 class Scaling(NamedTuple):
     """A shift and a scale for every column.
@@ -19,11 +21,19 @@ class Scaling(NamedTuple):
 
     @classmethod
     def of(cls, rows: np.ndarray, weights: np.ndarray) -> "Scaling":
-        """Return the scaling that makes rows of these weights standard; a constant is shifted."""
+        """Return the scaling that makes rows of these weights standard; a constant is shifted.
+
+        Raises `InputError` for numbers too large to be squared.
+        """
         share = weights.astype(float) / weights.max()  # large weights must not overflow
         share /= share.sum()
-        mean = share @ rows.astype(float)
-        deviation = np.sqrt(share @ np.square(rows - mean))
+        with np.errstate(over="ignore"):
+            mean = share @ rows.astype(float)
+            deviation = np.sqrt(share @ np.square(rows - mean))
+        if not np.isfinite(deviation).all():
+            given = f"numbers up to {np.abs(rows).max():.3g}"
+            expected = "numbers whose squares float64 can hold"
+            refuse("standardizing", given, expected, "Scale them down first.")
         constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
         return cls(mean, np.where(constant, 1.0, deviation))
 

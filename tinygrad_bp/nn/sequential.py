@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.errors import GraphError, InputError, ShapeError, describe
-from tinygrad_bp.graph import recording
+from tinygrad_bp.listeners import CHANGING, recording
 from tinygrad_bp.nn import fitting
 from tinygrad_bp.nn.history import History
 from tinygrad_bp.nn.initializers import Shape
@@ -68,6 +68,7 @@ class Sequential:
         self.optimizer = choose(OPTIMIZERS, Optimizer, optimizer, "Sequential, argument optimizer")
         self.input_shape: Shape | None = None
         self.history = History()
+        self._leaves: dict[str, Tensor] = {}  # the parameters that compiled functions read
         self.state = State({}, {}, generator_state(_as_generator(seed)), 0)
         self.loop: Any = None  # of the last training: (what it was made for, the loop)
 
@@ -76,7 +77,7 @@ class Sequential:
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the compiled loop: it is made again when it is needed."""
-        return self.__dict__ | {"loop": None}
+        return self.__dict__ | {"loop": None, "_leaves": {}}
 
     # ------------------------------------------------------------------------------ parameters
 
@@ -105,6 +106,17 @@ class Sequential:
         kept = start_optimizer(self.optimizer, self.state.parameters)
         if kept.keys() != self.state.kept.keys():
             self.state = self.state._replace(kept=kept)
+
+    @property
+    def state(self) -> State:
+        """Everything that training changes; it is replaced as a whole."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        for name, leaf in self._leaves.items():
+            leaf.data = state.parameters[name]
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
@@ -199,6 +211,8 @@ class Sequential:
         """Return the raw outputs for a batch as a recorded Tensor: draw or differentiate it."""
         state = self._built("__call__")
         named = {k: Tensor(p, name=k, dtype=p.dtype) for k, p in state.parameters.items()}
+        if CHANGING.get() is not None:  # a compiled function reads them anew at every call
+            named = self._leaves = named | self._leaves
         x = X if isinstance(X, Tensor) else as_inputs(X, shape=self.input_shape)
         return forward(self.layers, x if isinstance(x, Tensor) else _constant(x), named)
 

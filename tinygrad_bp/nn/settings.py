@@ -14,7 +14,6 @@ from tinygrad_bp.errors import describe
 from tinygrad_bp.validate import as_count, as_number, refuse
 
 Check = Callable[[Any, str], Any]
-Kinds = Mapping[str, type["Settings"]]
 _REQUIRED: Any = object()
 LARGEST = 1 << 48
 

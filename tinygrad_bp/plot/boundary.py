@@ -12,7 +12,7 @@ class DecisionBoundaryDisplay(Display):
     """The plane of two columns, coloured by the answer; paler where it is less certain.
 
     ``x``, ``y``: the grid. ``probabilities``: (rows, columns, classes). ``points``, ``labels``:
-    what is drawn on top, numbers of classes.
+    what is drawn on top, numbers of classes. ``names``: of the two columns.
 
     >>> import matplotlib
     >>> matplotlib.use("Agg")
@@ -25,10 +25,10 @@ class DecisionBoundaryDisplay(Display):
 
     def __init__(
         self, x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, points: np.ndarray,
-        labels: np.ndarray, classes: Any,
+        labels: np.ndarray, classes: Any, names: Any = ("column 0", "column 1"),
     ) -> None:  # fmt: skip
         self.x, self.y, self.probabilities = x, y, probabilities
-        self.points, self.labels, self.classes = points, labels, classes
+        self.points, self.labels, self.classes, self.names = points, labels, classes, names
 
     @classmethod
     def from_estimator(
@@ -49,13 +49,15 @@ class DecisionBoundaryDisplay(Display):
             np.linspace(*side, resolution) for side in zip(low - margin, high + margin, strict=True)
         ]
         grid = np.stack(np.meshgrid(*sides), -1).reshape(-1, 2)
-        found = (getattr(model, "predict_proba", None) or model.predict)(grid)
+        names = list(getattr(X, "columns", ("column 0", "column 1")))
+        asked = type(X)(grid, columns=names) if hasattr(X, "iloc") else grid  # as in fit
+        found = (getattr(model, "predict_proba", None) or model.predict)(asked)
         if found.shape[1] == 1:
             found = np.hstack([1 - found, found])
         classes = np.asarray(getattr(model, "classes_", np.arange(found.shape[1])))
         labels = np.searchsorted(classes, np.asarray(y).ravel())
         probabilities = found.reshape(resolution, resolution, -1)
-        return cls(sides[0], sides[1], probabilities, points, labels, classes).plot(ax)
+        return cls(sides[0], sides[1], probabilities, points, labels, classes, names).plot(ax)
 
     def plot(self, ax: Any = None) -> "DecisionBoundaryDisplay":
         """Draw the plane, the boundary and the points."""
@@ -77,7 +79,7 @@ class DecisionBoundaryDisplay(Display):
             ax.scatter(
                 *rows.T, color=palette[k], edgecolor="white", linewidth=0.7, label=f"{label}"
             )
-        ax.set(xlabel="column 0", ylabel="column 1")
+        ax.set(xlabel=f"{self.names[0]}", ylabel=f"{self.names[1]}")
         ax.legend()
         return self
 

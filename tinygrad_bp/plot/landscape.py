@@ -80,11 +80,7 @@ class LossLandscapeDisplay(Display):
         ax = self._axes(ax, **({"projection": "3d"} if surface else {}))
         height = np.log10(np.maximum(self.losses, np.finfo(float).tiny))
         if surface:
-            grid = np.meshgrid(self.x, self.y)
-            ax.plot_surface(*grid, height, cmap="viridis", linewidth=0, antialiased=True)
-            ax.set_zlabel("log₁₀ loss")
-            ax.locator_params(nbins=5)
-            ax.set_box_aspect(None, zoom=0.85)  # leaves room for the labels
+            self._draw_surface(ax, height)
         else:
             filled = ax.contourf(self.x, self.y, height, 30, cmap="viridis")
             ax.contour(self.x, self.y, height, 12, colors="white", linewidths=0.4)
@@ -92,6 +88,19 @@ class LossLandscapeDisplay(Display):
             self._draw_path(ax)
         ax.set(xlabel="first direction", ylabel="second direction")
         return self
+
+    def _draw_surface(self, ax: Any, height: np.ndarray) -> None:
+        """Draw mountains, and the path of training above them."""
+        ax.computed_zorder = False  # else a surface hides the lines that run on it
+        grid = np.meshgrid(self.x, self.y)
+        ax.plot_surface(*grid, height, cmap="viridis", linewidth=0, antialiased=True, zorder=1)
+        if self.path is not None:
+            z = _between(self.x, self.y, height, self.path)
+            ax.plot(*self.path.T, z, color=COLOURS[1], linewidth=2, label="path", zorder=2)
+            ax.plot(*self.path[-1:].T, z[-1:], "*", color=COLOURS[1], markersize=12, zorder=3)
+        ax.set_zlabel("log₁₀ loss")
+        ax.locator_params(nbins=5)
+        ax.set_box_aspect(None, zoom=0.85)  # leaves room for the labels
 
     def _draw_path(self, ax: Any) -> None:
         if self.path is None:
@@ -101,6 +110,20 @@ class LossLandscapeDisplay(Display):
             ax.plot(*self.path[0], "o", color=COLOURS[4], label="start")
             ax.plot(*self.path[-1], "*", color=COLOURS[1], markersize=12, label="end")
         ax.legend(facecolor="0.7")
+
+
+def _between(x: np.ndarray, y: np.ndarray, z: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the heights at points inside a grid, linear between its corners."""
+    sides = [(x, points[:, 0]), (y, points[:, 1])]
+    at = [np.interp(values, side, np.arange(len(side))) for side, values in sides]
+    (j, i) = (
+        np.minimum(place.astype(int), len(side) - 2)
+        for place, (side, _) in zip(at, sides, strict=True)
+    )
+    u, v = at[0] - j, at[1] - i
+    low = (1 - u) * z[i, j] + u * z[i, j + 1]
+    high = (1 - u) * z[i + 1, j] + u * z[i + 1, j + 1]
+    return (1 - v) * low + v * high
 
 
 def _filter_normalised(weights: Weights, generator: np.random.Generator) -> dict[str, np.ndarray]:

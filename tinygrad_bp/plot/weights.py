@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.errors import describe
-from tinygrad_bp.plot.figure import Display, new_figure
+from tinygrad_bp.plot.figure import Display
 from tinygrad_bp.validate import as_array, as_count, refuse
 
 MOST = 64
@@ -28,7 +28,7 @@ class WeightsDisplay(Display):
 
     @classmethod
     def from_model(
-        cls, model: Any, *, layer: int = 0, shape: Any = None, most: int = MOST
+        cls, model: Any, *, layer: int = 0, shape: Any = None, most: int = MOST, ax: Any = None
     ) -> "WeightsDisplay":
         """Draw the weights of a layer of a `tg.nn.Sequential`, `NeuralNetwork` or estimator.
 
@@ -46,24 +46,27 @@ class WeightsDisplay(Display):
                 expected = f"{len(weights)} pixels, one for each input"
                 refuse("shape", describe(shape), expected, "Give (height, width).")
             images = weights[: height * width].T.reshape(-1, height, width)
-        return cls(images[: as_count(most, "most")], len(images)).plot()
+        return cls(images[: as_count(most, "most")], len(images)).plot(ax)
 
-    def plot(self, figure: Any = None) -> "WeightsDisplay":
-        """Draw all images on one figure; `axes_` are theirs."""
-        self.figure_ = new_figure() if figure is None else figure
+    def plot(self, ax: Any = None) -> "WeightsDisplay":
+        """Draw all images inside the axes; `axes_` are their own."""
+        ax = self._axes(ax)
+        ax.axis("off")
         columns = int(np.ceil(np.sqrt(len(self.images))))
         rows = -(-len(self.images) // columns)
-        axes = self.figure_.subplots(rows, columns, squeeze=False).ravel()
         largest = float(np.abs(self.images).max()) or 1.0
         scale = {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}
-        for ax, image in zip(axes, self.images, strict=False):
-            drawn = ax.imshow(image, **scale)
-        for ax in axes:
-            ax.axis("off")
-        self.axes_, self.ax_ = axes, axes[0]
-        self.figure_.colorbar(drawn, ax=axes, shrink=0.8)
+        width, height = 1 / columns, 1 / rows
+        self.axes_ = []
+        for i, image in enumerate(self.images):
+            row, column = divmod(i, columns)
+            place = [column * width, 1 - (row + 1) * height, 0.9 * width, 0.9 * height]
+            self.axes_.append(ax.inset_axes(place))
+            drawn = self.axes_[-1].imshow(image, **scale)
+            self.axes_[-1].set(xticks=[], yticks=[])
+        self.figure_.colorbar(drawn, ax=ax, shrink=0.8)
         if self.total > len(self.images):
-            self.figure_.suptitle(f"{len(self.images)} of {self.total} units")
+            ax.set_title(f"{len(self.images)} of {self.total} units")
         return self
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
@@ -14,8 +15,10 @@ from tinygrad_bp.nn.callbacks import EarlyStopping, LearningRate
 from tinygrad_bp.nn.history import History
 from tinygrad_bp.nn.scaling import Scaling
 from tinygrad_bp.nn.sequential import Sequential
+from tinygrad_bp.sklearn.columns import explain, refuse_dates
 from tinygrad_bp.validate import as_count, as_number, refuse
 
+SPARSE = ("csr", "csc")  # others become the first
 FLOATS = (np.float64, np.float32)  # X keeps its dtype if it is one of them
 
 
@@ -54,8 +57,21 @@ class NetworkEstimator(BaseEstimator):
 
     # ------------------------------------------------------------------------------ rows
 
-    def _rows(self, X: Any, y: Any, *, reset: bool, **how: Any) -> Any:
-        return validate_data(self, X, y, reset=reset, dtype=FLOATS, **how)
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _rows(self, X: Any, *y: Any, reset: bool, **how: Any) -> Any:
+        """Return checked rows as an array, and y if it is given; say which column is no numbers."""
+        refuse_dates(X, "X")
+        how |= {"reset": reset, "dtype": FLOATS, "accept_sparse": SPARSE, "order": "C"}
+        try:
+            checked = validate_data(self, X, *y, **how)
+        except (ValueError, TypeError):
+            explain(X, "X")
+            raise
+        return (_dense(checked[0]), checked[1]) if y else _dense(checked)
 
     def _going_on(self) -> bool:
         """Tell whether `fit` starts from the weights that are there."""
@@ -68,8 +84,7 @@ class NetworkEstimator(BaseEstimator):
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the raw outputs of the network for rows as `fit` takes them."""
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=FLOATS)
-        return self.network_.outputs(self._inputs(rows))
+        return self.network_.outputs(self._inputs(self._rows(X, reset=False)))
 
     def _inputs(self, rows: np.ndarray) -> np.ndarray:
         shape = self.network_.input_shape or ()
@@ -143,6 +158,11 @@ class NetworkEstimator(BaseEstimator):
         )
         held = (self._inputs(parts[1]), parts[3], parts[5])
         return parts[0], held, parts[2], parts[4]
+
+
+def _dense(rows: Any) -> Any:
+    """Return sparse rows as an array: standard columns have no zeros to save anyway."""
+    return rows.toarray(order="C") if issparse(rows) else rows
 
 
 def _weighty(

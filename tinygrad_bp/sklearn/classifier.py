@@ -10,9 +10,10 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import column_or_1d
 
 from tinygrad_bp.errors import describe
-from tinygrad_bp.ops.activation import sigmoid
-from tinygrad_bp.ops.network import softmax
+from tinygrad_bp.ops.activation import sigmoid, softplus
+from tinygrad_bp.ops.network import log_softmax, softmax
 from tinygrad_bp.sklearn.base import NetworkEstimator
+from tinygrad_bp.sklearn.columns import refuse_mixed
 from tinygrad_bp.validate import refuse
 
 
@@ -31,6 +32,9 @@ class NeuralNetworkClassifier(ClassifierMixin, NetworkEstimator):
     did not fall for ``patience`` epochs and restore the best weights. ``callbacks``, ``engine``:
     see `tg.nn.Sequential.fit`. ``class_weight``: {class: weight} or "balanced". ``warm_start``:
     `fit` goes on from the weights that are there.
+
+    X: rows of numbers, as an array, a list, a pandas frame or a sparse matrix, which becomes an
+    array. In a frame all columns must be numbers; the error names one that is not.
 
     After `fit`: ``classes_``, ``network_`` (the `tg.nn.Sequential`, for standardized rows),
     ``history_`` (one number per epoch and quantity), ``n_iter_``, ``loss_``, ``n_features_in_``,
@@ -107,10 +111,14 @@ class NeuralNetworkClassifier(ClassifierMixin, NetworkEstimator):
 
     def _labelled(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return checked rows and labels."""
-        X, y = self._rows(X, y, reset=reset, multi_output=True)
+        try:
+            X, y = self._rows(X, y, reset=reset, multi_output=True)
+            check_classification_targets(y)
+        except (ValueError, TypeError):
+            refuse_mixed(y)
+            raise
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
         if type_of_target(y) == "multiclass-multioutput":
             expected = "one label per row, or columns of zeros and ones"
             refuse("y", describe(y), expected, "Use sklearn.multioutput.MultiOutputClassifier.")
@@ -159,6 +167,17 @@ class NeuralNetworkClassifier(ClassifierMixin, NetworkEstimator):
         if len(self.classes_) == 1:
             return np.ones_like(z)
         return np.hstack([sigmoid(-z), sigmoid(z)]) if z.shape[1] == 1 else np.asarray(softmax(z))
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of every probability, finite where the probability is 0."""
+        z = self._outputs(X)
+        if self._labels.y_type_.startswith("multilabel"):
+            return np.asarray(-softplus(-z))
+        if len(self.classes_) == 1:
+            return np.zeros_like(z)
+        if z.shape[1] == 1:
+            return np.hstack([-softplus(z), -softplus(-z)])
+        return np.asarray(log_softmax(z))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of every row."""

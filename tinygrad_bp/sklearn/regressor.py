@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from tinygrad_bp.sklearn.base import NetworkEstimator
+from tinygrad_bp.sklearn.columns import explain, refuse_dates
 from tinygrad_bp.validate import refuse
 
 
@@ -59,7 +60,12 @@ class NeuralNetworkRegressor(RegressorMixin, NetworkEstimator):
 
     def _numbered(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         """Return checked rows and targets."""
-        X, y = self._rows(X, y, reset=reset, multi_output=True, y_numeric=True)
+        refuse_dates(y, "y")
+        try:
+            X, y = self._rows(X, y, reset=reset, multi_output=True, y_numeric=True)
+        except (ValueError, TypeError):
+            explain(y, "y")
+            raise
         return X, y.astype(X.dtype)
 
     def _start(self, X: np.ndarray, y: np.ndarray, weights: np.ndarray) -> None:

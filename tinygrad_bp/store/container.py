@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -65,6 +66,8 @@ def load_arrays(path: str) -> tuple[Arrays, Any]:
     byte where it matters, and the reason.
     """
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+            refuse(path, "a device or a pipe", "a file to read", "Check the path.")
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             header = _read_header(path, file, size)

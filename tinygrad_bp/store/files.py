@@ -5,6 +5,7 @@ the name, and the folder goes to the disk. A process that is killed leaves at mo
 which the next one to write there removes.
 """
 
+import errno
 import os
 import re
 import stat
@@ -28,26 +29,37 @@ def write(path: str, parts: Iterable[bytes | memoryview]) -> None:
     ...     os.listdir(folder), os.path.getsize(os.path.join(folder, "a"))
     (['a'], 3)
     """
-    folder, name = os.path.split(os.path.abspath(path))
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    _WRITING.add(temporary)
     try:
-        _remove_stale(folder, name)
-        _write_through(temporary, parts, _mode(path))
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError, ValueError):
-            os.unlink(temporary)
-        if isinstance(error, OSError | ValueError):  # ValueError: a path with a NUL in it
-            raise _unwritable(path, error, "The file is as it was before.") from error
-        raise
-    finally:
-        _WRITING.discard(temporary)
+        target = os.path.realpath(path)  # a link stays a link
+        _replace(target, parts)
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL in it
+        raise _unwritable(path, error, "The file is as it was before.") from error
     try:
-        _sync_folder(folder)
+        _sync_folder(os.path.dirname(target))
     except OSError as error:
         state = "The new file is there, but may not survive a crash."
         raise _unwritable(path, error, state) from error
+
+
+def check_place(path: str) -> None:
+    """Raise `StoreError` for a place where `write` would fail, before there is work to lose.
+
+    >>> try:
+    ...     check_place("/nowhere/m")
+    ... except StoreError as error:
+    ...     print(error.given)
+    no folder '/nowhere'
+    """
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        given, repair = f"no folder {folder!r}", "Make the folder."
+    elif os.path.exists(path) and not os.path.isfile(path):
+        given, repair = "a folder, a device or a pipe", "Choose another name."
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        given, repair = f"a folder {folder!r} that is not yours to write", "Choose another folder."
+    else:
+        return
+    raise StoreError(given, where=path, expected="a place for a file", repair=repair)
 
 
 def as_path(path: Any, name: str) -> str:
@@ -56,7 +68,7 @@ def as_path(path: Any, name: str) -> str:
     >>> as_path(b"a", "path")
     'a'
     """
-    if not isinstance(path, str | bytes | os.PathLike):
+    if not isinstance(path, str | bytes | os.PathLike) or not os.fspath(path):
         refuse(name, describe(path), "the path of a file", 'Write e.g. "m.safetensors".')
     return os.fsdecode(path)
 
@@ -70,12 +82,33 @@ def append(path: str, content: bytes) -> None:
         raise _unwritable(path, error, "Its last line may be cut off.") from error
 
 
-def _mode(path: str) -> int:
-    """Return who may read the file: not more than before."""
+def _replace(path: str, parts: Iterable[bytes | memoryview]) -> None:
+    """Write a temporary file, down to the disk, and give it the name; or leave nothing behind."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
+    mode = _mode(path)
+    _WRITING.add(temporary)
     try:
-        return stat.S_IMODE(os.stat(path).st_mode)
+        _remove_stale(folder, name)
+        _write_through(temporary, parts, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError, ValueError):
+            os.unlink(temporary)
+        raise
+    finally:
+        _WRITING.discard(temporary)
+
+
+def _mode(path: str) -> int:
+    """Return who may read the file: not more than before. What is no file is not replaced."""
+    try:
+        mode = os.stat(path).st_mode
     except FileNotFoundError:
         return 0o666
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # of a folder the system itself speaks
+        raise OSError(errno.EINVAL, "a device or a pipe")
+    return stat.S_IMODE(mode)
 
 
 def _write_through(path: str, parts: Iterable[bytes | memoryview], mode: int) -> None:

@@ -1,13 +1,16 @@
-"""Reading a table: a file of comma-separated values, checked line by line before it is used."""
+"""A table: read from a file of comma-separated values, line by line, or from columns in memory."""
 
 import codecs
 import csv
 import io
 import math
+import numbers
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from tinygrad_bp.errors import StoreError, describe
+from tinygrad_bp.errors import InputError, StoreError, describe
+from tinygrad_bp.validate import refuse
 
 MISSING = frozenset(["", "na", "n/a", "nan", "null", "none", "?"])
 DELIMITERS = ",;\t|"
@@ -20,15 +23,39 @@ BEGINNINGS = (
 
 @dataclass(frozen=True)
 class Table:
-    """Texts, column by column; None where a value is missing. ``lines``: where each row stands."""
+    """Texts, column by column; None where a value is missing.
 
-    path: str
+    ``lines``: where each row stands; in memory (without a ``path``) the number of the row, from 0.
+    """
+
+    path: str | None
     columns: dict[str, list[str | None]]
     lines: list[int]
 
+    @classmethod
+    def of(cls, data: Any) -> "Table":
+        """Return the table that columns in memory make: {name: values}, or a pandas frame.
+
+        >>> Table.of({"size": [1.5, None], "colour": ["red", " blue "]}).columns
+        {'size': ['1.5', None], 'colour': ['red', 'blue']}
+        """
+        if not isinstance(data, Mapping) and not (hasattr(data, "items") and hasattr(data, "iloc")):
+            expected = "a table: {name: values}, a frame, or the path of a file"
+            refuse("data", describe(data), expected, "Name the columns.")
+        columns = {str(name): [text_of(value) for value in values] for name, values in data.items()}
+        lengths = {name: len(texts) for name, texts in columns.items()}
+        if not columns or 0 in lengths.values() or len(set(lengths.values())) != 1:
+            refuse("data", f"columns of {lengths} rows", "as many in each, one or more", "Fill it.")
+        return cls(None, columns, list(range(next(iter(lengths.values())))))
+
+    def place(self, row: int) -> str:
+        """Say where a row stands."""
+        return f"{'line' if self.path else 'row'} {self.lines[row]}"
+
     def refuse(self, given: str, expected: str, repair: str) -> NoReturn:
-        """Raise the error about this file."""
-        raise StoreError(given, where=self.path, expected=expected, repair=repair)
+        """Raise the error about this table: `StoreError` for a file, `InputError` for data."""
+        kind = StoreError if self.path else InputError
+        raise kind(given, where=self.path or "data", expected=expected, repair=repair)
 
     def column(self, name: str) -> list[str | None]:
         """Return a column, or say which there are."""
@@ -71,6 +98,20 @@ def read_table(
     return Table(path, columns, [line for line, _ in rows])
 
 
+def text_of(value: Any) -> str | None:
+    """Return what a file would say for a value; None for one that is missing.
+
+    >>> text_of(2), text_of(0.5), text_of(float("nan")), text_of("red")
+    ('2', '0.5', None, 'red')
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
+        value = float(value)  # NumPy's numbers are printed in another way
+    text = str(value).strip()
+    return None if text.lower() in MISSING else text
+
+
 def number_of(text: str) -> float | None:
     """Return the number that a text says, or None.
 
@@ -90,7 +131,7 @@ def _bytes_of(path: str) -> bytes:
             return file.read()
     except (OSError, ValueError) as error:  # ValueError: a path that is none, with a NUL in it
         given = getattr(error, "strerror", None) or str(error)
-        raise _error(path, given, "a file to read", "Check the path.") from None
+        raise _error(path or "''", given, "a file to read", "Check the path.") from None
 
 
 def _decode(path: str, data: bytes, encoding: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from tinygrad_bp.cli.table import Table, number_of
+from tinygrad_bp.tables.table import Table, number_of
 
 CATEGORIES = 100  # in one column; more are names or numbers of something, not categories
 CLASSES = 20  # whole numbers with no more different values are classes, unless told otherwise
@@ -45,7 +45,7 @@ class Column:
 
     def _refuse(self, text: str | None, table: Table, row: int, expected: str) -> NoReturn:
         given = "nothing" if text is None else repr(text)
-        where = f"{given} in line {table.lines[row]}, column {self.name!r}"
+        where = f"{given} in {table.place(row)}, column {self.name!r}"
         repair = "Train with --missing fill, or fill it." if text is None else "Mend that value."
         table.refuse(where, expected, repair)
 
@@ -61,7 +61,7 @@ def _learn(table: Table, name: str, missing: str) -> Column:
     if not present:
         table.refuse(f"no value in column {name!r}", "at least one", f"Pass --ignore {name}.")
     if len(present) < len(texts) and missing == "refuse":
-        given = f"nothing in line {table.lines[texts.index(None)]}, column {name!r}"
+        given = f"nothing in {table.place(texts.index(None))}, column {name!r}"
         repair = "Pass --missing fill or --missing drop."
         table.refuse(given, "a value in every line", repair)
     numbers = [number_of(text) for text in present]
@@ -81,7 +81,7 @@ def learn_target(table: Table, name: str, task: str) -> Column:
     """Decide how the target is read: classes or numbers."""
     texts = table.column(name)
     if None in texts:
-        given = f"nothing in line {table.lines[texts.index(None)]}, column {name!r}"
+        given = f"nothing in {table.place(texts.index(None))}, column {name!r}"
         table.refuse(given, "a target in every line", "Pass --missing drop.")
     present = [text for text in texts if text is not None]
     values = [number_of(text) for text in present]

@@ -1,0 +1,1 @@
+"""Models of tables: columns with names, of numbers or of categories, around a network."""
