@@ -42,6 +42,7 @@ def require_fixture():
 @pytest.fixture(autouse=True, scope="session")
 def _machine_code_is_cached_for_this_run_only(tmp_path_factory):
     os.environ["TINYGRAD_BP_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ.pop("PYTEST_ADDOPTS", None)  # not for the runs of pytest that tests start
 
 
 @pytest.fixture(autouse=True)
