@@ -16,7 +16,6 @@ from tinygrad_bp.compiler.primitives import Value, is_view
 ROWS = 4  # of the first matrix that share what is loaded of the second
 BLOCKED = 1 << 15  # multiplications from which a product is cut into tiles for the cache
 Index = dict[int, str]  # from labels to the names of their indices
-Piece = tuple[int, int, int]  # start, repetitions, width
 Step = Callable[[Index, list[str], int], None]  # one product for every total of a strand
 Cut = list[tuple[int, int]]  # start and width of each vector in a tile
 
