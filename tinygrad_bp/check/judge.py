@@ -1,12 +1,14 @@
 """From two slopes to a verdict: the gradient's, and the measured one with its bound."""
 
+from collections.abc import Callable
+from functools import cache
 from math import isfinite, nan
 
 import numpy as np
 
 from tinygrad_bp.check.directions import scales
 from tinygrad_bp.check.estimate import SAFETY, Noise, Slope, slope_of
-from tinygrad_bp.check.nearby import MANY, bends_beside, pieces_beside
+from tinygrad_bp.check.nearby import FEW, MANY, Pieces, bends_beside, pieces_beside
 from tinygrad_bp.check.noise import COARSE, EPSILON, FINE, WIDE, noise_at
 from tinygrad_bp.check.report import Finding, Verdict
 from tinygrad_bp.check.stairs import Stairs
@@ -97,21 +99,26 @@ class Judge:
         with np.errstate(all="ignore"):
             parts = gradient * direction
             claimed, size = float(parts.sum()), length(parts)
-            slope = self.measure(direction, gradient)
-            finding = self.judge(claimed, slope, size, what)
+            along = cache(self.probe.along(direction, self.cotangent, self.origin))
+
+            def judged(slope: Slope) -> Finding:
+                return self.judge(claimed, slope, size, what)
+
+            slope = self.measure(along, direction, gradient)
+            finding = judged(slope)
             if finding.suspicious and isfinite(claimed) and not self.doubted:
                 self.look_for_stairs(direction, gradient)
-                slope = self.measure(direction, gradient)
-                finding = self.judge(claimed, slope, size, what)
+                slope = self.measure(along, direction, gradient)
+                finding = judged(slope)
             if finding.suspicious and isfinite(claimed) and self.pieces is not False:
-                slope = self.with_other_pieces(slope, direction)
-                finding = self.judge(claimed, slope, size, what)
+                finding = judged(self.with_other_pieces(slope, direction, judged))
             return finding
 
-    def measure(self, direction: np.ndarray, gradient: np.ndarray) -> Slope:
+    def measure(
+        self, along: Callable[[float], float], direction: np.ndarray, gradient: np.ndarray
+    ) -> Slope:
         """Measure the slope along a direction."""
         parts = gradient * direction
-        along = self.probe.along(direction, self.cotangent, self.origin)
         noise = self.with_rounded_inputs(direction, gradient)
         slope = slope_of(along, self.center, noise, self.resolution * length(parts) / 10)
         if slope.bend:
@@ -120,31 +127,51 @@ class Judge:
             self.listen_to_gradient(direction, coarse=True)
         return slope
 
-    def with_other_pieces(self, slope: Slope, direction: np.ndarray) -> Slope:
-        """Widen a slope to those of all pieces of the function that meet at the point."""
+    def with_other_pieces(
+        self, slope: Slope, direction: np.ndarray, judged: Callable[[Slope], Finding]
+    ) -> Slope:
+        """Widen a slope to those of all pieces of the function that meet at the point.
+
+        Pieces that leave nothing to accuse are enough; only without these all are looked for.
+        """
 
         def function(distance: np.ndarray) -> float:
             return float(self.probe.along(distance, self.cotangent, self.origin)(1.0))
 
+        def enough(pieces: Pieces) -> bool:
+            return judged(self.widened(slope, pieces)).verdict == "PASS"
+
         steps, noise = self.probe.steps, self.noise.fine
-        pieces = pieces_beside(function, direction, steps, noise)
-        if pieces.differ and not self.pieces:
+        pieces = pieces_beside(function, direction, steps, noise, FEW, enough)
+        explained = enough(pieces)
+        if pieces.differ and not self.pieces and not explained:
             self.bends |= bends_beside(function, steps, noise)
-        if pieces.differ and len(self.bends) == 2:  # some may hide in narrow corners
-            pieces = pieces_beside(function, direction, steps, noise, MANY)
+        if pieces.differ and len(self.bends) == 2 and not explained:  # some hide in narrow corners
+            pieces = pieces_beside(function, direction, steps, noise, MANY, enough)
         self.pieces = pieces.differ or bool(self.pieces)
+        wider = self.widened(slope, pieces)
+        if wider is not slope:
+            self.bends |= {1, -1}
+        if not enough(pieces):
+            self.take_note(slope, pieces)
+        return wider
+
+    def widened(self, slope: Slope, pieces: Pieces) -> Slope:
+        """Return a slope between those of all pieces, if these are known, and bend both ways."""
         low, high = min(slope.low, pieces.low), max(slope.high, pieces.high)
         wider = (high - low) - (slope.high - slope.low) > BENT * (high - low)
         both_ways = wider or (pieces.several and len(self.bends) == 2)
-        vague = pieces.error > VAGUE * (high - low)
-        least = SAFETY * (pieces.error + slope.error) + BENT * max(abs(low), abs(high))
-        self.refuted |= max(pieces.low - slope.low, slope.high - pieces.high) > least
-        self.crowded |= pieces.differ and vague
-        if not pieces.differ or not both_ways or vague:
+        if not pieces.differ or not both_ways or pieces.error > VAGUE * (high - low):
             return slope
-        self.bends |= {1, -1}
         error = max(slope.error, pieces.error)
         return slope._replace(kind="kink", low=low, high=high, error=error, bend=0)
+
+    def take_note(self, slope: Slope, pieces: Pieces) -> None:
+        """Remember what makes pieces doubtful: all of them were looked at, and explain nothing."""
+        low, high = min(slope.low, pieces.low), max(slope.high, pieces.high)
+        least = SAFETY * (pieces.error + slope.error) + BENT * max(abs(low), abs(high))
+        self.refuted |= max(pieces.low - slope.low, slope.high - pieces.high) > least
+        self.crowded |= pieces.differ and pieces.error > VAGUE * (high - low)
 
     def with_rounded_inputs(self, direction: np.ndarray, gradient: np.ndarray) -> Noise:
         """Add what rounding the moved inputs does, which a table of differences may not show."""

@@ -6,7 +6,7 @@ direction a generalised gradient lies between the least and the greatest of them
 "Optimization and Nonsmooth Analysis", 1983, section 2.1).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from math import inf, nan
 from typing import NamedTuple
 
@@ -40,12 +40,22 @@ class Pieces(NamedTuple):
         return self.high - self.low > significant(self.error, self.low, self.high)
 
 
+def never(_: Pieces) -> bool:
+    """Look at all places."""
+    return False
+
+
 def pieces_beside(
-    function: Values, direction: np.ndarray, moves: np.ndarray, noise: float, count: int = FEW
+    function: Values,
+    direction: np.ndarray,
+    moves: np.ndarray,
+    noise: float,
+    count: int = FEW,
+    enough: Callable[[Pieces], bool] = never,
 ) -> Pieces:
     """Find the slopes along a direction at random places around 0, and opposite of them.
 
-    ``moves``: how far each input goes; ``noise`` of the values.
+    ``moves``: how far each input goes; ``noise`` of the values; ``enough``: whether to stop.
 
     >>> median = lambda t: float(np.sort(t)[1])  # linear on every line through 0
     >>> pieces = pieces_beside(median, np.array([1.0, 0, 0]), np.ones(3), 1e-16)
@@ -53,10 +63,18 @@ def pieces_beside(
     (True, 0.0, 1.0)
     """
     halves = scattered((count, moves.size), np.random.default_rng(0)) * moves
-    places = [side for half in halves for side in (half, -half)]
-    slopes, error = limits(
-        slope(function, direction, x, d, noise) for x in places for d in DISTANCES
-    )
+    seen: list[float] = []
+    for place in (side for half in halves for side in (half, -half)):
+        seen += [slope(function, direction, place, d, noise) for d in DISTANCES]
+        pieces = summary(seen, noise)
+        if enough(pieces):
+            break
+    return pieces
+
+
+def summary(seen: list[float], noise: float) -> Pieces:
+    """Return what slopes at two distances say of the pieces at no distance."""
+    slopes, error = limits(seen)
     if not slopes.size:
         return Pieces(nan, nan, inf)
     low, high = float(slopes.min()), float(slopes.max())
@@ -76,9 +94,11 @@ def bends_beside(function: Values, moves: np.ndarray, noise: float) -> set[int]:
     """
     places = scattered((LINES, 2, moves.size), np.random.default_rng(1)) * moves
     jumps, error = limits(
-        bend(function, place, half / 2.0 ** (number % LENGTHS), d)
-        for number, (place, half) in enumerate(places)
-        for d in DISTANCES
+        [
+            bend(function, place, half / 2.0 ** (number % LENGTHS), d)
+            for number, (place, half) in enumerate(places)
+            for d in DISTANCES
+        ]
     )
     largest = float(np.abs(jumps).max(initial=0.0))
     clear = np.abs(jumps) > significant(error + noise / DISTANCES[1], largest, largest)
@@ -91,9 +111,9 @@ def scattered(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=shape) * LEAST ** (spread * rng.random(shape))
 
 
-def limits(values: Iterator[float]) -> tuple[np.ndarray, float]:
+def limits(values: list[float]) -> tuple[np.ndarray, float]:
     """Extrapolate values at two distances to none; return the finite ones and their error."""
-    pairs = np.array(list(values)).reshape(-1, 2)
+    pairs = np.array(values).reshape(-1, 2)
     far, near = pairs[np.isfinite(pairs).all(axis=1)].T
     change = (near - far) / (CLOSER - 1)
     return near + change, float(np.abs(change).max(initial=0.0))
