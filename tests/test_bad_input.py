@@ -309,6 +309,9 @@ def test_a_misused_op_or_transform_says_where_what_and_how_to_repair_it(name):
     with pytest.raises(tg.TinygradError) as error:
         MISUSES[name]()
     assert_speaks(error.value)
+    called = name.partition(",")[0]
+    if called in OPS:  # whatever op inside refuses, what the user called is named first
+        assert re.match(rf"{called}\b", error.value.where)
 
 
 OWN_WORDS = {
@@ -319,7 +322,8 @@ OWN_WORDS = {
     "astype": lambda x: x.astype(object),
     "conv2d": lambda x: tg.conv2d(x, x),
     "max_pool2d": lambda x: tg.max_pool2d(x, 2),
-    "one_hot": lambda x: tg.cross_entropy(x, 9),
+    "one_hot": lambda x: tg.one_hot([9], 3),
+    "cross_entropy, in one_hot": lambda x: tg.cross_entropy(x, 9),
 }
 
 

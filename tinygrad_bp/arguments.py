@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_bp.errors import InputError, ShapeError, describe, user_line
+from tinygrad_bp.errors import InputError, ShapeError, TinygradError, describe, user_line
 from tinygrad_bp.facts import Facts
 from tinygrad_bp.record import freeze
 from tinygrad_bp.tensor import Tensor
@@ -87,10 +87,15 @@ class Signature:
         )
         changed = {k: v for k, v in params.items() if v is not self.defaults.get(k)}
         given += "".join(f", {k}={v!r}" for k, v in changed.items())
+        where = f"{self.name} (at {user_line()})"
+        if isinstance(error, TinygradError):  # the op itself knows better than NumPy
+            return type(error)(
+                f"{given}: {error.given}", where=where, expected=error.expected, repair=error.repair
+            )
         shapes = isinstance(error, ValueError) and not isinstance(error, np.linalg.LinAlgError)
         return (ShapeError if shapes else InputError)(
             given,
-            where=f"{self.name} (at {user_line()})",
+            where=where,
             expected=self.facts.expects or "inputs that NumPy accepts",
             repair=f"NumPy says: {str(error).rstrip(' .')}.",
         )

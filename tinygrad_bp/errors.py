@@ -4,6 +4,7 @@ Every text answers four questions: where it happened, what was given, what was e
 to repair it. Each class is also a standard one, so ``except ValueError`` keeps working.
 """
 
+import re
 import reprlib
 import sys
 from pathlib import Path
@@ -31,10 +32,17 @@ class TinygradError(Exception):
         return f"{text} {self.repair}".strip()
 
     def locate(self, name: str) -> None:
-        """Say where it happened, as far as that is not said: in which function, at which line."""
-        if "(at " not in self.where:
-            self.where = f"{self.where or name} (at {user_line()})"
-            self.args = (self._text(),)
+        """Say where it happened, as far as that is not said: in which function, at which line.
+
+        >>> error = ShapeError("(2,)", where="add")
+        >>> error.locate("layer")
+        >>> error.where.partition(" (at ")[0]
+        'layer, in add'
+        """
+        own = not self.where or re.match(rf"{re.escape(name)}\b", self.where)
+        where = (self.where or name) if own else f"{name}, in {self.where}"
+        self.where = where if "(at " in where else f"{where} (at {user_line()})"
+        self.args = (self._text(),)
 
 
 class ShapeError(TinygradError, ValueError):

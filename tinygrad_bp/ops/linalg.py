@@ -5,6 +5,7 @@ import string
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
+from tinygrad_bp.errors import InputError
 from tinygrad_bp.ops.einsum import contract
 from tinygrad_bp.ops.elementwise import multiply
 from tinygrad_bp.ops.reduce import sum
@@ -374,7 +375,11 @@ def cholesky(a):
             [1., 2.]])
     """
     if not np.allclose(a, a.mT, rtol=1e-8, atol=0):
-        raise ValueError("the matrix is not symmetric")
+        raise InputError(
+            "a matrix that is not symmetric",
+            expected="a symmetric, positive definite one",
+            repair="Take (a + a.mT) / 2 if it should be symmetric.",
+        )
     return np.linalg.cholesky(a)
 
 

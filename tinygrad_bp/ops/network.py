@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinygrad_bp.declare import derived, structural
-from tinygrad_bp.errors import ShapeError
+from tinygrad_bp.errors import InputError, ShapeError
 from tinygrad_bp.ops.choice import where
 from tinygrad_bp.ops.einsum import einsum
 from tinygrad_bp.ops.elementwise import exp, log
@@ -130,7 +130,6 @@ def cross_entropy(logits, targets, axis=-1):
     constant=True,
     method=False,
     numpy=(),
-    expects="whole numbers from 0, less than the number of classes",
     cases=cases(((0,),), classes=3),
 )
 def one_hot(labels, classes, axis=-1):
@@ -142,8 +141,10 @@ def one_hot(labels, classes, axis=-1):
     """
     whole = labels.astype(int)
     if not np.array_equal(whole, labels) or np.any((whole < 0) | (whole >= classes)):
-        raise IndexError(
-            f"class numbers from {labels.min()} to {labels.max()} are not from 0 to {classes - 1}"
+        raise InputError(
+            f"class numbers from {labels.min()} to {labels.max()}",
+            expected=f"whole numbers from 0 to {classes - 1}",
+            repair="Count the classes from 0, and say how many there are.",
         )
     return np.moveaxis(np.eye(classes)[whole], -1, axis)
 
