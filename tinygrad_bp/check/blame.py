@@ -58,10 +58,10 @@ def finding_of(label: str, outcome: Outcome) -> Finding:
     return found._replace(what=label, reason=outcome.problem)
 
 
-def find_culprit(
+def faulty_rule(
     root: Tensor, resolution: float, seed: int, order: int = 1
 ) -> tuple[Culprit | None, bool]:
-    """Return the node to blame, or None; and whether a node sits at a kink."""
+    """Find the node whose own rule is wrong, or None; and whether a node sits at a kink."""
     flow, checked, kinked = Flow(root), 0, False
     suspects = []
     for node, outcome in check_nodes(flow, resolution, seed, order):
@@ -69,16 +69,24 @@ def find_culprit(
         if outcome.verdict == "FAIL":
             suspects.append((node, outcome))
         checked += 1
-    if suspects:
-        node, outcome = suspects[0]
-        return culprit_of(flow, node, outcome, checked - len(suspects)), kinked
-    wrong = None if kinked or order == 2 else first_wrong_adjoint(flow, resolution, seed)
-    if wrong is None:
+    if not suspects:
         return None, kinked
-    label, line = flow.label(wrong), origin_of(wrong).line
+    node, outcome = suspects[0]
+    return culprit_of(flow, node, outcome, checked - len(suspects)), kinked
+
+
+def faulty_sum(root: Tensor, resolution: float, seed: int) -> Culprit | None:
+    """Find the node at which shares are added up wrongly, if all rules are right; or None."""
+    flow = Flow(root)
+    wrong = first_wrong_adjoint(flow, resolution, seed)
+    if wrong is None:
+        return None
+    rules = sum(n.requires_grad and bool(differentiable_slots(n)) for n in flow.nodes)
     text = "every rule passes, and what the consumers of this node pass back is added up wrongly"
-    return Culprit(label, wrong.op.name if wrong.op else "leaf", None, line, None, text,
-                   checked), kinked  # fmt: skip
+    return Culprit(
+        flow.label(wrong), wrong.op.name if wrong.op else "leaf", None, origin_of(wrong).line,
+        None, text, rules,
+    )  # fmt: skip
 
 
 def culprit_of(flow: Flow, node: Node, outcome: Outcome, others: int) -> Culprit:

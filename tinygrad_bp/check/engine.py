@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from tinygrad_bp.check.directions import LEAST, balanced, leveled, mixed, quantile, scales
+from tinygrad_bp.check.directions import balanced, leveled, mixed, quantile, scales
 from tinygrad_bp.check.judge import BENT, Judge
 from tinygrad_bp.check.localise import confirm, element_name
 from tinygrad_bp.check.report import Finding, Mismatch, Verdict, worst_of
@@ -36,6 +36,7 @@ class Outcome:
     first: "Outcome | None" = None  # if this is the gradient of the gradient
     seen: np.ndarray | None = None  # which elements move the values enough to be told from none
     argument: int = 0  # of which the structure is wrong
+    lower: bool = False  # is it wrong in a precision lower than that of the measurement?
 
     def see(self, contributions: np.ndarray, finding: Finding) -> None:
         """Note which elements would have been missed if they were not there."""
@@ -246,7 +247,7 @@ def ask_balanced(
 
     These see more than the first direction, or nothing: what they cannot resolve is only noted.
     """
-    direction = scales(judge.probe.subject.inputs, LEAST) * mixed(steps.size, rng)
+    direction = scales(judge.probe.subject.inputs, judge.probe.floor) * mixed(steps.size, rng)
     ask_leveled(outcome, judge, direction, rng)
     if outcome.verdict in OPEN:
         direction = steps * mixed(steps.size, rng)

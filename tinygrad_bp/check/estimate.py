@@ -21,6 +21,7 @@ NEAR = 2.0**-10  # the least step that is asked about a kink close by
 RATHER = 2.0  # times more noise are another hypothesis
 INSIDE = 1e-4  # relative; more noise than this is no rounding inside, but an oscillation
 SLIGHT = 1e-7  # relative; a smaller jump of the slope is an error and no kink
+DIVERGING = 0.7  # times the last change or more: quotients of a slope change by a half at most
 CLEAR = 1e-3  # how much the slopes on both sides of it must differ
 
 CENTRAL = tuple(range(2, 2 * COLUMNS + 2, 2))  # powers of the step in the error of a quotient
@@ -300,9 +301,22 @@ def settle(
 ) -> Entry | None:
     """Return the most certain entry with which all finer quotients agree."""
     for entry in sorted(entries(quotients, noise, powers), key=lambda entry: entry.error):
-        if is_plateau(entry, quotients, noise, powers[0]):
+        if is_plateau(entry, quotients, noise, powers[0]) and converges(entry, quotients):
             return entry
     return None
+
+
+def converges(entry: Entry, quotients: Sequence[float]) -> bool:
+    """Ask whether the last quotients approach each other.
+
+    Beside a pole or a logarithm that is nearer than all steps they keep their distance, and any
+    extrapolation is far from the slope.
+    """
+    last, *before = [
+        abs(quotients[rung] - quotients[rung - 1])
+        for rung in range(entry.rung, max(entry.rung - 3, 0), -1)
+    ]
+    return not before or last <= max(DIVERGING * max(before), 5 * entry.rounding)
 
 
 def surest(

@@ -6,13 +6,21 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.check.adapters import Ours, Plain, PlainPullback, flat_call
-from tinygrad_bp.check.blame import check_nodes, culprit_of, find_culprit, finding_of, second
+from tinygrad_bp.check.blame import (
+    check_nodes,
+    culprit_of,
+    faulty_rule,
+    faulty_sum,
+    finding_of,
+    second,
+)
 from tinygrad_bp.check.diagnosis import diagnose
 from tinygrad_bp.check.engine import Outcome
 from tinygrad_bp.check.foreign import FOREIGN, array_of, library_of
 from tinygrad_bp.check.precision import check_in_all_precisions
 from tinygrad_bp.check.recorded import Recorded, recorded
 from tinygrad_bp.check.report import Culprit, Report, worst_of
+from tinygrad_bp.check.second_opinion import confirms
 from tinygrad_bp.check.subject import Subject
 from tinygrad_bp.errors import describe
 from tinygrad_bp.flow import Flow
@@ -214,33 +222,52 @@ def report_of(outcome: Outcome, resolution: float, seed: int) -> Report:
 
 
 def blame(outcome: Outcome, subject: Ours, resolution: float, seed: int) -> Culprit | None:
-    """Find the node to blame. Where kinks meet there may be none: then nothing has failed."""
-    culprit, kinked = find_culprit(graph_of(outcome, subject), resolution, seed)
+    """Find the node to blame. If the graph is right, there is none: then nothing has failed."""
+    root, leaves = graph_of(outcome, subject)
+    culprit, kinked = faulty_rule(root, resolution, seed)
     if culprit is None and outcome.first is not None and outcome.first.probe is not None:
-        root = graph_of(outcome.first, outcome.first.probe.subject)
-        culprit, bent = find_culprit(root, resolution, seed, order=2)
+        first, _ = graph_of(outcome.first, outcome.first.probe.subject)
+        culprit, bent = faulty_rule(first, resolution, seed, order=2)
         kinked |= bent
-    kinked |= any(f.verdict == "FAIL" and f.kinked for f in outcome.findings)
-    if culprit is None and kinked:
-        reason = "kinks meet at the point; every node on its own is right"
-        outcome.stop("INCONCLUSIVE", reason)
-        outcome.worst = None
-        outcome.findings = [
-            f._replace(verdict="INCONCLUSIVE", reason=reason) if f.verdict == "FAIL" else f
-            for f in outcome.findings
-        ]
+    if culprit is None and (
+        kinked or any(f.verdict == "FAIL" and f.kinked for f in outcome.findings)
+    ):
+        withdraw(outcome, "kinks meet at the point; every node on its own is right")
+    elif culprit is None and is_confirmed(outcome, root, leaves):
+        withdraw(outcome, "digits are lost between the nodes, each of which is right on its own")
+    elif culprit is None:
+        culprit = faulty_sum(root, resolution, seed)
     return culprit
 
 
-def graph_of(outcome: Outcome, subject: Subject) -> Tensor:
-    """Record the function, with source lines, down to one tensor."""
+def withdraw(outcome: Outcome, reason: str) -> None:
+    """Turn a failure into INCONCLUSIVE."""
+    outcome.stop("INCONCLUSIVE", reason)
+    outcome.worst = None
+    outcome.findings = [
+        f._replace(verdict="INCONCLUSIVE", reason=reason) if f.verdict == "FAIL" else f
+        for f in outcome.findings
+    ]
+
+
+def is_confirmed(outcome: Outcome, root: Tensor, leaves: Sequence[Tensor]) -> bool:
+    """Ask for a second opinion on a gradient that differs from measured slopes."""
+    if outcome.lower or not outcome.findings or outcome.cotangent is None or outcome.origin is None:
+        return False
+    assert outcome.probe is not None
+    return confirms(root, leaves, outcome.probe, outcome.origin, outcome.cotangent)
+
+
+def graph_of(outcome: Outcome, subject: Subject) -> tuple[Tensor, Sequence[Tensor]]:
+    """Record the function, with source lines, down to one tensor; return that and the leaves."""
     assert isinstance(subject, Ours)
     assert outcome.probe is not None
     assert outcome.origin is not None
     if isinstance(subject, Recorded):
-        return subject.root
+        return subject.root, subject.leaves
+    leaves = [Tensor(x) for x in outcome.probe.arrays(outcome.origin)]
     with listening(note_line):
-        outputs = subject.outputs([Tensor(x) for x in outcome.probe.arrays(outcome.origin)])
+        outputs = subject.outputs(leaves)
     if len(outputs) == 1 or outcome.cotangent is None:
-        return outputs[0]
-    return dot_all(outputs, outcome.probe.cotangents(outcome.cotangent))
+        return outputs[0], leaves
+    return dot_all(outputs, outcome.probe.cotangents(outcome.cotangent)), leaves

@@ -42,6 +42,7 @@ class Judge:
         floor = self.epsilon / 2 * length(cotangent * outputs)
         self.noise = Noise(floor, floor, floor)
         self.gradient_noise, self.heard_coarse = 0.0, False
+        self.lost = 0.0  # how far the gradient may be off by digits that it loses by itself
         self.elsewhere = True  # can the gradient be asked beside the point?
         self.doubted = False  # have stairs been looked for?
         self.pieces: bool | None = None  # do several meet at the point, if that is known?
@@ -80,6 +81,14 @@ class Judge:
 
         return noise_at(claimed, nan, spacing, 5, (2, 3))
 
+    def listen_to_gradient_along(self, direction: np.ndarray) -> None:
+        """Measure the noise of the gradient along a direction in which it is to be accused.
+
+        Elements that lose digits may be too small to be heard along any other.
+        """
+        sides = [self.noise_of_gradient(direction, h) for h in (COARSE, -COARSE)]
+        self.lost = max(self.lost, SAFETY * min(sides))
+
     def look_for_stairs(self, direction: np.ndarray, gradient: np.ndarray) -> None:
         """Measure what rounding does in stairs that are too wide for a table of differences.
 
@@ -111,7 +120,11 @@ class Judge:
                 slope = self.measure(along, direction, gradient)
                 finding = judged(slope)
             if finding.suspicious and isfinite(claimed) and self.pieces is not False:
-                finding = judged(self.with_other_pieces(slope, direction, judged))
+                slope = self.with_other_pieces(slope, direction, judged)
+                finding = judged(slope)
+            if finding.suspicious and isfinite(claimed) and self.elsewhere:
+                self.listen_to_gradient_along(direction)
+                finding = judged(slope)
             return finding
 
     def measure(
@@ -200,21 +213,27 @@ class Judge:
         else:
             rounded = LOST * self.noise.wide / max(self.size, TINY) if slope.coarse else 0.0
             enough = max(self.resolution, BENT) if slope.kind == "kink" else self.resolution
-            verdict, reason = self.verdict(distance / scale, bound / scale, enough, rounded)
+            verdict, reason = self.verdict(
+                distance / scale, bound / scale, enough, rounded, self.lost / scale
+            )
         nearest = min(max(claimed, slope.low), slope.high)
         return Finding(verdict, what, claimed, nearest, bound, scale, reason,
                        slope.kind == "kink", zero, slope.bend)  # fmt: skip
 
     def verdict(
-        self, distance: float, bound: float, enough: float, rounded: float
+        self, distance: float, bound: float, enough: float, rounded: float, lost: float
     ) -> tuple[Verdict, str]:
         """Return the verdict on a difference that ought to be below a bound, and the reason.
 
-        All are relative; ``rounded``: the rounding of a function that is coarse, else 0.
+        All are relative; ``rounded``: the rounding of a function that is coarse, else 0; ``lost``:
+        that of the gradient itself.
         """
         if not distance <= max(bound, TRUST):
             if distance <= max(ROUNDED, min(rounded, VAGUE)):
                 return "IMPRECISE", "differs by the rounding of a lower precision"
+            if distance <= bound + lost:
+                few = bound + lost > VAGUE
+                return "INCONCLUSIVE" if few else "IMPRECISE", "the gradient itself loses digits"
             return "FAIL", ""
         if bound <= enough:
             return PASSED

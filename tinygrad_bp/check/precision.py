@@ -73,7 +73,10 @@ def compare_precisions(outcome: Outcome, subject: Subject, epsilon: float, seed:
     outcome.findings.append(finding._replace(what=f"{name}, {finding.what}"))
     outcome.verdict = worst_of(outcome.findings)
     if finding.verdict != "PASS":
-        outcome.problem = f"the {name} gradient differs from the one in float64"
+        outcome.problem, outcome.lower = (
+            f"the {name} gradient differs from the one in float64",
+            True,
+        )
         argument, index = place(worst, low.shapes)
         outcome.worst = Mismatch(argument, subject.labels[argument], index, finding.analytic,
                                  finding.numeric, finding.bound)  # fmt: skip

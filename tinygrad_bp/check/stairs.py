@@ -5,13 +5,16 @@ in stairs. Where these are wider than the steps of a table of differences, no no
 Halving an interval, always towards the side that changes more, ends at a stair.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import log
 
 import numpy as np
 
 from tinygrad_bp.check.subject import Probe
 
 SPANS = (2.0**-2, 2.0**-6)  # the first step of a ladder, and a nearer one if much grows in it
+SMALL = 1e-6  # of 1 or of the inputs: a smaller value may be what is left of them
+FAR = 16.0  # times 1 or the inputs: there, a 1 inside that was hidden has moved
 HALVINGS = 40
 LAST = 6  # of these halvings are asked whether they still make the change smaller
 ROUNDED = 1e-6  # of the numbers around it: what jumps by more is no rounding
@@ -45,7 +48,11 @@ class Stairs:
             return self.cotangent * outputs if outputs.size == sizes.size else outputs
 
         lost = self.epsilon * sizes[still(values, SPANS[-1])].max(initial=0.0)
-        return max(float(lost), highest(values, ROUNDED * sizes))
+        found = max(float(lost), highest(values, ROUNDED * sizes))
+        if self.largest > SMALL * max(1.0, numbers):
+            return found
+        sizes = np.maximum(sizes, np.abs(self.cotangent))
+        return max(found, highest(values, ROUNDED * sizes, further(path)))
 
     def jump_of_slope(self, path: np.ndarray, direction: np.ndarray, jump: float) -> float:
         """Return how far the slope that the gradient claims jumps where the function does."""
@@ -56,9 +63,16 @@ class Stairs:
         return highest(parts, np.full(direction.size, STEEP * jump))
 
 
-def highest(function: Values, limits: np.ndarray) -> float:
+def highest(function: Values, limits: np.ndarray, spans: Sequence[float] = SPANS) -> float:
     """Return the largest of the jumps on both sides of 0."""
-    return max(stair(function, limits, side * span) for span in SPANS for side in (1, -1))
+    return max(stair(function, limits, side * span) for span in spans for side in (1, -1))
+
+
+def further(path: np.ndarray) -> list[float]:
+    """Return spans of a path that are longer and longer, until all that is moved has gone far."""
+    largest = float(np.abs(path).max(initial=0.0)) or 1.0
+    last = max(1.0, 1.0 / largest) * FAR
+    return [FAR**power for power in range(1, 1 + round(log(last, FAR)))]
 
 
 def stair(function: Values, limits: np.ndarray, span: float) -> float:

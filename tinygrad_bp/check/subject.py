@@ -62,6 +62,9 @@ class Probe:
         self.epsilon = max((float(np.finfo(d).eps) for d in self.dtypes), default=0.0)
         self.point = flat(subject.inputs)
         self.steps = scales(subject.inputs)  # how far each element moves
+        self.floor = (
+            LEAST  # the least, where small elements are to count, as a share of the largest
+        )
         self.evaluations = self.gradient_calls = 0
         self.output_shapes: list[tuple[int, ...]] = []
         self.output_dtypes: list[np.dtype] = []
@@ -123,9 +126,11 @@ class Probe:
 
     def stay_inside(self) -> None:
         """Move small elements by less if the usual steps leave the domain of the function."""
-        moved = (self.point + side * INSIDE * self.steps for side in (1, -1))
-        if not all(np.isfinite(self.values(x)).all() for x in moved):
-            self.steps = scales(self.subject.inputs, LEAST)
+        for self.floor in (LEAST, 0.0):
+            moved = (self.point + side * INSIDE * self.steps for side in (1, -1))
+            if all(np.isfinite(self.values(x)).all() for x in moved):
+                return
+            self.steps = scales(self.subject.inputs, self.floor)
 
     def along(
         self, direction: np.ndarray, cotangent: np.ndarray, origin: np.ndarray | None = None
