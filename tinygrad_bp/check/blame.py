@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from tinygrad_bp.check.diagnosis import diagnose
-from tinygrad_bp.check.engine import Outcome, check
+from tinygrad_bp.check.engine import Outcome
 from tinygrad_bp.check.judge import Judge
+from tinygrad_bp.check.precision import check_in_all_precisions
 from tinygrad_bp.check.recorded import differentiable_slots, local_subject, replay
 from tinygrad_bp.check.report import Culprit, Finding
 from tinygrad_bp.check.subject import Probe, Subject
 from tinygrad_bp.flow import Flow
 from tinygrad_bp.graph import Node
 from tinygrad_bp.origin import origin_of
+from tinygrad_bp.summary import is_finite
 from tinygrad_bp.tensor import Tensor
 
 MANY = 400  # nodes; of larger graphs each kind of node is checked once
@@ -36,9 +38,9 @@ def check_nodes(
         if len(flow.nodes) > MANY and kind in seen and not node.params:
             continue
         seen.add(kind)
-        outcome = check(local_subject(node, flow.label(node)), resolution, seed)
+        outcome = check_in_all_precisions(local_subject(node, flow.label(node)), resolution, seed)
         if order == 2 and outcome.verdict == "PASS" and outcome.findings:
-            outcome = check(second(outcome), resolution, seed)
+            outcome = check_in_all_precisions(second(outcome), resolution, seed)
         yield node, outcome
 
 
@@ -73,6 +75,21 @@ def faulty_rule(
         return None, kinked
     node, outcome = suspects[0]
     return culprit_of(flow, node, outcome, checked - len(suspects)), kinked
+
+
+def infinite_slope(root: Tensor) -> Culprit | None:
+    """Find the node that makes a gradient infinite, or NaN, of one that is finite; or None."""
+    flow = Flow(root)
+    for node in reversed(flow.nodes):
+        arrived = flow.gradient(node)
+        if arrived is None or not is_finite(arrived):
+            continue
+        for slot, share in enumerate(flow.shares(node)):
+            if share is not None and not is_finite(share):
+                name, line = node.op.name if node.op else "", origin_of(node).line
+                text = "its derivative is not finite at the value that it saw"
+                return Culprit(flow.label(node), name, slot, line, None, text, 0)
+    return None
 
 
 def faulty_sum(root: Tensor, resolution: float, seed: int) -> Culprit | None:

@@ -41,7 +41,7 @@ class Outcome:
     def see(self, contributions: np.ndarray, finding: Finding) -> None:
         """Note which elements would have been missed if they were not there."""
         if finding.verdict in OPEN:
-            seen = np.abs(contributions) > (0.0 if finding.zero else finding.bound)
+            seen = np.abs(contributions) > finding.bound
             self.seen = seen if self.seen is None else self.seen | seen
 
     def tell_unseen(self) -> None:
@@ -56,6 +56,11 @@ class Outcome:
                 self.notes.append(
                     f"not seen: {count} hardly move the values beside the others (one: {first})"
                 )
+
+    def start_again(self) -> None:
+        """Forget what was compared."""
+        self.findings, self.notes, self.seen = [], [], None
+        self.verdict, self.problem = "PASS", ""
 
     def stop(self, verdict: Verdict, problem: str, diagnosis: str = "") -> "Outcome":
         """Return this outcome with its last word."""
@@ -92,26 +97,22 @@ def check(
             found = mismatch(probe, structure.worst[0], u, *structure.worst[1:])
             outcome.worst = replace(found, other="expected")
         return outcome.stop("FAIL", structure.problem, structure.diagnosis)
-    gradient = outcome.gradient = structure.gradient
+    outcome.gradient = structure.gradient
     if not probe.point.size or not outputs.size:
         return outcome
-    judge = Judge(probe, u, outputs, resolution)
-    ask_all(outcome, judge, gradient, rng, coordinates=coordinates)
+    probe.stay_inside()
+    ask_all(outcome, Judge(probe, u, outputs, resolution), rng, coordinates=coordinates)
+    while outcome.verdict == "INCONCLUSIVE" and probe.shorten():  # past a pole or an edge, maybe
+        outcome.start_again()
+        ask_all(outcome, Judge(probe, u, outputs, resolution), rng, coordinates=coordinates)
     outcome.tell_unseen()
     return outcome
 
 
-def ask_all(
-    outcome: Outcome,
-    judge: Judge,
-    gradient: np.ndarray,
-    rng: np.random.Generator,
-    *,
-    coordinates: bool,
-) -> None:
+def ask_all(outcome: Outcome, judge: Judge, rng: np.random.Generator, *, coordinates: bool) -> None:
     """Measure the noise, then compare along one direction after the other."""
-    judge.probe.stay_inside()
-    steps = judge.probe.steps
+    gradient, steps = outcome.gradient, judge.probe.steps
+    assert gradient is not None
     direction = steps * mixed(steps.size, rng)
     judge.listen(direction)
     if np.isfinite(gradient).all():
@@ -200,7 +201,7 @@ def blame(outcome: Outcome, judge: Judge, finding: Finding, position: int | None
         outcome.problem += ", at a kink, where it is not between the slopes on both sides"
         return
     length = finding.step or float(judge.probe.steps[position])
-    numbers = (finding.analytic / length, finding.numeric / length, finding.bound / length)
+    numbers = (finding.analytic / length, finding.numeric / length, finding.bound / abs(length))
     outcome.worst = mismatch(judge.probe, position, judge.cotangent, *numbers)
 
 

@@ -20,6 +20,7 @@ COLUMNS = 6
 NEAR = 2.0**-10  # the least step that is asked about a kink close by
 RATHER = 2.0  # times more noise are another hypothesis
 INSIDE = 1e-4  # relative; more noise than this is no rounding inside, but an oscillation
+WILD = 1e-2  # relative; more than this is no rounding at all: a pole between the finest steps
 SLIGHT = 1e-7  # relative; a smaller jump of the slope is an error and no kink
 DIVERGING = 0.7  # times the last change or more: quotients of a slope change by a half at most
 CLEAR = 1e-3  # how much the slopes on both sides of it must differ
@@ -175,8 +176,10 @@ def read(ladder: Ladder, noise: Noise) -> tuple[Slope, Entry | None]:
     rows = ladder.rows()
     if len(rows) < 2:
         return one_sided(ladder, noise)
-    found, near = two_sided(rows, noise.fine), near_kink(rows, noise.fine)
     size = max(abs(value) for pair in ladder.values.values() for value in pair)
+    if noise.fine > WILD * max(size, abs(ladder.center)):
+        return UNSETTLED, None
+    found, near = two_sided(rows, noise.fine), near_kink(rows, noise.fine)
     for level in (noise.coarse, noise.wide):
         if level <= RATHER * noise.fine or (level > INSIDE * size and not is_flat(rows)):
             continue

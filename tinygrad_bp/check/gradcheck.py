@@ -12,6 +12,7 @@ from tinygrad_bp.check.blame import (
     faulty_rule,
     faulty_sum,
     finding_of,
+    infinite_slope,
     second,
 )
 from tinygrad_bp.check.diagnosis import diagnose
@@ -96,6 +97,9 @@ def gradcheck_graph(
     nodes = [(n, o) for n, o in check_nodes(flow, resolution, seed)]
     report.nodes = [finding_of(flow.label(n), o) for n, o in nodes]
     report.verdict = worst_of([*report.findings, *report.nodes]) if report else report.verdict
+    if not (report or report.reason):
+        worst = next(line for line in report.nodes if line.verdict == report.verdict)
+        report.reason = f"{worst.what}: {worst.reason}"
     if report.verdict == "FAIL" and report.culprit is None:
         report.culprit = next((culprit_of(flow, n, o, len(nodes) - 1) for n, o in nodes
                                if o.verdict == "FAIL"), None)  # fmt: skip
@@ -236,7 +240,7 @@ def blame(outcome: Outcome, subject: Ours, resolution: float, seed: int) -> Culp
     elif culprit is None and is_confirmed(outcome, root, leaves):
         withdraw(outcome, "digits are lost between the nodes, each of which is right on its own")
     elif culprit is None:
-        culprit = faulty_sum(root, resolution, seed)
+        culprit = infinite_slope(root) or faulty_sum(root, resolution, seed)
     return culprit
 
 

@@ -24,6 +24,10 @@ JUMPY = 1e-10  # of the size of the function: a gradient with more noise may jum
 FAR = 2.0**-9  # away from kinks close by
 NOT_FINITE = "neither the gradient nor the measured slope is finite"
 PASSED: tuple[Verdict, str] = ("PASS", "")
+DROWNED: tuple[Verdict, str] = (
+    "INCONCLUSIVE",
+    "the gradient is small beside the rounding of values",
+)
 FLOOR = 256 * EPSILON  # roundings of the value, and of the point: smaller slopes drown in them
 
 
@@ -209,7 +213,9 @@ class Judge:
         least = FLOOR * max(self.size, slope.bow)
         zero = scale == 0 or max(bound, scale) <= least
         if zero:
-            verdict, reason = PASSED
+            told_apart = distance > bound and abs(slope.middle) > slope.bound
+            bound = max(bound, FLOOR * self.size)
+            verdict, reason = DROWNED if told_apart else PASSED
         else:
             rounded = LOST * self.noise.wide / max(self.size, TINY) if slope.coarse else 0.0
             enough = max(self.resolution, BENT) if slope.kind == "kink" else self.resolution

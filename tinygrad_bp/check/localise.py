@@ -47,6 +47,8 @@ def halve_inputs(
 ) -> Confirmed | None:
     """Follow a failure into the half of the elements that shows it, down to one; or None."""
     support = np.flatnonzero(direction)
+    if support.size == 1:
+        finding = finding._replace(step=float(direction[support[0]]))
     if not np.isfinite(gradient).all():
         support = support[~np.isfinite(gradient[support])][:1]
         finding = compare_at(judge, support, direction, gradient)
@@ -80,7 +82,14 @@ def compare_at(
     local = np.zeros_like(gradient)
     local[support] = gradient[support]
     found = judge.compare(part, local, name)
-    return found._replace(step=float(part[support[0]])) if support.size == 1 else found
+    if support.size > 1:
+        return found
+    step = float(part[support[0]])
+    with np.errstate(all="ignore"):
+        beyond = np.isinf(found.analytic) and np.isinf(np.divide(found.numeric, step))
+    if beyond and np.sign(found.analytic) == np.sign(found.numeric):
+        found = found._replace(verdict="INCONCLUSIVE", reason="the slope is beyond all floats")
+    return found._replace(step=step)
 
 
 def separate_outputs(judge: Judge, direction: np.ndarray, found: Confirmed | None) -> Confirmed:

@@ -125,12 +125,20 @@ class Probe:
         return flat(outputs)
 
     def stay_inside(self) -> None:
-        """Move small elements by less if the usual steps leave the domain of the function."""
-        for self.floor in (LEAST, 0.0):
+        """Move small elements by less while the usual steps leave the domain of the function."""
+        inside = False
+        while not inside:
             moved = (self.point + side * INSIDE * self.steps for side in (1, -1))
-            if all(np.isfinite(self.values(x)).all() for x in moved):
-                return
-            self.steps = scales(self.subject.inputs, self.floor)
+            inside = all(np.isfinite(self.values(x)).all() for x in moved) or not self.shorten()
+
+    def shorten(self) -> bool:
+        """Let small elements move by less, if that is still possible."""
+        before = self.steps
+        for self.floor in (LEAST, 0.0):
+            self.steps = np.minimum(before, scales(self.subject.inputs, self.floor))
+            if (self.steps < before).any():
+                return True
+        return False
 
     def along(
         self, direction: np.ndarray, cotangent: np.ndarray, origin: np.ndarray | None = None
