@@ -243,7 +243,7 @@ class Judge:
             return "FAIL", ""
         if bound <= enough:
             return PASSED
-        if rounded and bound <= VAGUE:
+        if (rounded or self.epsilon > EPSILON) and bound <= VAGUE:
             return "IMPRECISE", "digits are lost inside: a lower precision, or a cancellation"
         return "INCONCLUSIVE", "the rounding of the function hides its gradient"
 
