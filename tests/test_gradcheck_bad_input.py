@@ -1,5 +1,7 @@
 """What cannot be checked gets its own clear error or verdict; nothing of the caller's changes."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -184,3 +186,58 @@ def test_nothing_of_the_caller_is_changed():
 
 def test_warnings_of_the_function_beside_the_point_are_not_told():
     assert gradcheck(lambda x: np.sum(np.log(x)), np.array([1e-3, 1.0]), grad=lambda x: 1 / x)
+
+
+class Layer:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, x, u):
+        return 3 * u
+
+    __call__ = forward
+
+    @classmethod
+    def of_the_class(cls, x):
+        return 2 * x
+
+    @staticmethod
+    def of_nothing(x):
+        return 2 * x
+
+
+CALLED = {
+    "a method": (Layer().forward, "x"),
+    "an object that is called": (Layer(), "x"),
+    "a method of a class": (Layer.of_the_class, "x"),
+    "a static method": (Layer.of_nothing, "x"),
+    "a partial function": (functools.partial(lambda k, x: k * x, 2), "x"),
+    "a partial method": (functools.partial(Layer.forward, Layer()), "x"),
+    "a partial keyword": (functools.partial(lambda x, k: k * x, k=2), "x"),
+    "a wrapped function": (functools.wraps(Layer.of_nothing)(lambda *xs: 2 * xs[0]), "x"),
+    "a keyword-only parameter": (lambda x, *, k=2: k * x, "x"),
+    "any number of arguments": (lambda *xs: 2 * xs[0], "input"),
+    "keywords only": (lambda *xs, k=2: k * xs[0], "input"),
+    "a function of NumPy": (np.positive, "x"),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_input_is_called_as_the_parameter_that_it_is_given_for(name):
+    f, label = CALLED[name]
+    report = gradcheck(f, X, vjp=Layer().backward, raise_exception=False)
+    assert report.verdict == "FAIL"
+    assert report.worst.label == label
+
+
+def test_with_several_inputs_every_one_has_the_name_of_its_parameter():
+    class Product:
+        def forward(self, a, b):
+            return a * b
+
+        def backward(self, a, b, u):
+            return u * b, 2 * u * a
+
+    product = Product()
+    report = gradcheck(product.forward, (X, X), vjp=product.backward, raise_exception=False)
+    assert (report.worst.argument, report.worst.label) == (1, "b")

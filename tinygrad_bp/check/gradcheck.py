@@ -1,5 +1,6 @@
 """gradcheck: is a gradient right? The door."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -162,8 +163,7 @@ def as_list(result: Any) -> list[Any]:
 
 def labels_of(f: Callable[..., Any], arguments: Sequence[Any]) -> list[str]:
     """Name the inputs as the function does, where it says so."""
-    code = getattr(f, "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    names = parameters_of(f)
     labels: list[str] = []
     for i, argument in enumerate(arguments):
         name = names[i] if i < len(names) else f"input {i}" if len(arguments) > 1 else "input"
@@ -171,6 +171,15 @@ def labels_of(f: Callable[..., Any], arguments: Sequence[Any]) -> list[str]:
         single = not isinstance(argument, list | tuple | dict)
         labels += [name] if single else [f"{name}, leaf {k}" for k in range(count)]
     return labels
+
+
+def parameters_of(f: Callable[..., Any]) -> list[str]:
+    """Name the parameters that a function takes by position; none if it does not tell."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (ValueError, TypeError):  # of a function that is not written in Python
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
 def as_point(leaf: Any, label: str) -> np.ndarray:
