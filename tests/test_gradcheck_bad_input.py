@@ -1,10 +1,14 @@
 """What cannot be checked gets its own clear error or verdict; nothing of the caller's changes."""
 
+import functools
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinygrad_bp as tg
-from tinygrad_bp.check import gradcheck, gradcheck_graph
+from tinygrad_bp.check import gradcheck, gradcheck_graph, strategies
 
 X = np.array([0.5, -1.5, 2.0])
 
@@ -12,6 +16,16 @@ X = np.array([0.5, -1.5, 2.0])
 def changing(x):
     x *= 2
     return np.sum(x)
+
+
+def writing(x):
+    x.data[0] = 3.0
+    return x.sum()
+
+
+def rebinding(x):
+    x.data = 2 * x.data
+    return x.sum()
 
 
 REFUSED = {
@@ -30,6 +44,34 @@ REFUSED = {
     "a function that changes its input": (
         lambda: gradcheck(changing, X, grad=np.ones_like),
         "got changing, which changes its x in place; expected a function that leaves its arguments",
+    ),
+    "a recorded function that writes into its input": (
+        lambda: gradcheck(writing, X),
+        "got writing, which changes an array that is read-only, such as the data of a Tensor, in",
+    ),
+    "a recorded function that rebinds its input": (
+        lambda: gradcheck(rebinding, X),
+        "got rebinding, which changes its x in place; expected a function that leaves its arg",
+    ),
+    "a complex result": (
+        lambda: gradcheck(lambda x: 1j * x, X, grad=np.ones_like),
+        r"got complex128 of shape \(3,\); expected a number or an array, of real numbers. Return y",
+    ),
+    "a complex gradient": (
+        lambda: gradcheck(np.sin, X, grad=lambda x: 1j * x),
+        r"the gradient of sin: got complex128 of shape \(3,\); .* of real numbers. Return y.real",
+    ),
+    "an empty tuple": (
+        lambda: gradcheck(lambda x: (), X),
+        r"the result of <lambda>: got tuple \(\); expected at least one number or array",
+    ),
+    "an empty list, by hand": (
+        lambda: gradcheck(lambda x: [], X, grad=np.ones_like),
+        r"the result of <lambda>: got list \[\]; expected at least one number or array",
+    ),
+    "a gradient and a backward pass": (
+        lambda: gradcheck(np.sin, X, grad=np.cos, vjp=lambda x, u: u * np.cos(x)),
+        "arguments grad and vjp: got both; expected one of them",
     ),
     "a gradient that is no function": (
         lambda: gradcheck(np.sin, X, grad=np.cos(X)),
@@ -184,3 +226,114 @@ def test_nothing_of_the_caller_is_changed():
 
 def test_warnings_of_the_function_beside_the_point_are_not_told():
     assert gradcheck(lambda x: np.sum(np.log(x)), np.array([1e-3, 1.0]), grad=lambda x: 1 / x)
+
+
+LITTLE = st.floats(-0.05, 0.05)
+WHOLE = {
+    "a count": lambda x: np.sum(x > 0),
+    "a comparison": lambda x: x > 0,
+    "a position": np.argmax,
+    "rounded": lambda x: (x / 100 + 0.5).astype(int),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@given(half=st.permutations((-1.5, 0.5, 1.5)), off=strategies.arrays(shape=3, elements=LITTLE))
+def test_results_that_are_whole_numbers_count_as_floats_recorded_or_by_hand(name, dtype, half, off):
+    point = (half + off).astype(dtype)
+    recorded = gradcheck(WHOLE[name], point)
+    by_hand = gradcheck(WHOLE[name], point, vjp=lambda x, u: np.zeros_like(x))
+    floats = gradcheck(lambda x: 1.0 * WHOLE[name](x), point, vjp=lambda x, u: np.zeros_like(x))
+    assert recorded.verdict == by_hand.verdict == floats.verdict
+    assert recorded.certificate == "the gradient is zero to rounding"
+
+
+def test_whole_numbers_at_a_jump_are_no_pass_recorded_or_by_hand():
+    at = np.array([0.5, -1.0, 2.0])
+    assert gradcheck(lambda x: x.astype(int), at).verdict == "INCONCLUSIVE"
+    by_hand = gradcheck(lambda x: x.astype(int), at, vjp=lambda x, u: np.zeros_like(x))
+    assert by_hand.verdict == "INCONCLUSIVE"
+
+
+def test_a_wrong_gradient_of_whole_numbers_fails():
+    wrong = gradcheck(lambda x: x > 0, X, vjp=lambda x, u: u, raise_exception=False)
+    assert wrong.verdict == "FAIL"
+
+
+def test_how_grad_was_read_is_told_where_that_may_be_the_fault():
+    def weights(x):
+        return np.array([3.0, 2.0, 1.0])  # the gradient of the sum
+
+    note = "grad= was read as the derivative of each element"
+    report = gradcheck(np.cumsum, X, grad=weights, raise_exception=False)
+    assert report.verdict == "FAIL"
+    assert note in str(report)
+    assert gradcheck(lambda x: np.sum(np.cumsum(x)), X, grad=weights)
+    assert note not in str(gradcheck(np.sin, X, grad=np.cos))
+    jacobian = gradcheck(np.cumsum, X, grad=lambda x: np.eye(3), raise_exception=False)
+    assert jacobian.verdict == "FAIL"
+    assert note not in str(jacobian)
+
+
+def test_gradients_are_recorded_also_where_the_caller_records_nothing():
+    loss = (tg.Tensor(X) ** 2).sum()
+    with tg.no_grad():
+        assert gradcheck(lambda x: (x * x).sum(), X, order=2)
+        assert gradcheck_graph(loss)
+        assert not tg.exp(tg.Tensor(X)).requires_grad  # and afterwards all is as it was
+
+
+class Layer:
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, x, u):
+        return 3 * u
+
+    __call__ = forward
+
+    @classmethod
+    def of_the_class(cls, x):
+        return 2 * x
+
+    @staticmethod
+    def of_nothing(x):
+        return 2 * x
+
+
+CALLED = {
+    "a method": (Layer().forward, "x"),
+    "an object that is called": (Layer(), "x"),
+    "a method of a class": (Layer.of_the_class, "x"),
+    "a static method": (Layer.of_nothing, "x"),
+    "a partial function": (functools.partial(lambda k, x: k * x, 2), "x"),
+    "a partial method": (functools.partial(Layer.forward, Layer()), "x"),
+    "a partial keyword": (functools.partial(lambda x, k: k * x, k=2), "x"),
+    "a wrapped function": (functools.wraps(Layer.of_nothing)(lambda *xs: 2 * xs[0]), "x"),
+    "a keyword-only parameter": (lambda x, *, k=2: k * x, "x"),
+    "any number of arguments": (lambda *xs: 2 * xs[0], "input"),
+    "keywords only": (lambda *xs, k=2: k * xs[0], "input"),
+    "a function of NumPy": (np.positive, "x"),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_an_input_is_called_as_the_parameter_that_it_is_given_for(name):
+    f, label = CALLED[name]
+    report = gradcheck(f, X, vjp=Layer().backward, raise_exception=False)
+    assert report.verdict == "FAIL"
+    assert report.worst.label == label
+
+
+def test_with_several_inputs_every_one_has_the_name_of_its_parameter():
+    class Product:
+        def forward(self, a, b):
+            return a * b
+
+        def backward(self, a, b, u):
+            return u * b, 2 * u * a
+
+    product = Product()
+    report = gradcheck(product.forward, (X, X), vjp=product.backward, raise_exception=False)
+    assert (report.worst.argument, report.worst.label) == (1, "b")

@@ -211,6 +211,47 @@ def test_a_failed_check_leaves_one_file_for_each_test_in_the_folder(run, pyteste
     assert set(pytester.path.parent.iterdir()) == around
 
 
+SEVERAL = """
+def test_wrong(gradcheck):
+    for _ in range(%d):
+        gradcheck(lambda x: np.sin(x), X, grad=np.sin, raise_exception=False)
+"""
+
+
+@pytest.mark.parametrize(("failures", "pages"), [(1, 1), (3, 3), (23, 20)])
+def test_every_failed_check_of_a_test_has_a_page_of_its_own(run, pytester, failures, pages):
+    run(SEVERAL % failures, "--gradcheck-html=pages")
+    names = sorted(path.stem for path in (pytester.path / "pages").iterdir())
+    assert len(names) == pages
+    numbers = [int(name.rpartition("-")[2]) for name in names if name != min(names, key=len)]
+    assert sorted(numbers) == list(range(2, pages + 1))
+
+
+def test_a_second_run_writes_the_same_pages_anew(run, pytester):
+    for _ in range(2):
+        run(SEVERAL % 3, "--gradcheck-html=pages")
+    assert len(list((pytester.path / "pages").iterdir())) == 3
+
+
+@pytest.mark.parametrize("folder", ["a_file", "a_file/below"])
+def test_a_folder_that_cannot_be_made_does_not_hide_the_failure(run, pytester, folder):
+    (pytester.path / "a_file").write_text("mine")
+    result, text = run(FOUR, "-k", "wrong", f"--gradcheck-html={folder}")
+    result.assert_outcomes(failed=1)
+    assert "GradientError: FAIL  wrong" in text
+    assert "its page could not be saved: " in text
+    assert (pytester.path / "a_file").read_text() == "mine"
+    assert "1 FAIL in 1 tests" in text
+
+
+def test_the_page_is_drawn_also_where_the_caller_records_nothing(run, pytester):
+    program = FAILING.replace("    gradcheck(", "    with tg.no_grad():\n        gradcheck(")
+    run(program, "--gradcheck-html=pages", "-k", "up", apart=True)
+    (path,) = (pytester.path / "pages").iterdir()
+    assert path.suffix == ".html"
+    assert "<title>sum#3</title>" in path.read_text(encoding="utf-8")
+
+
 def test_a_function_without_a_graph_leaves_its_report_as_text(run, pytester):
     source = """
 def hidden_from_the_graph(x):

@@ -61,9 +61,57 @@ def test_kinks_are_hit_exactly_and_passed_closely(at, beside):
     assert 0 < distance <= 1e-2 * (1 + 1e-9)
 
 
+KINKS = st.lists(st.one_of(st.floats(-1e9, 1e9), st.integers(-3, 3)), min_size=1, max_size=3)
+
+
+@more
+@given(st.data(), KINKS, st.integers(-12, -2))
+def test_what_is_beside_a_kink_is_no_kink_and_as_close_as_floats_allow(data, kinks, exponent):
+    x = data.draw(strategies.beside_kink(kinks, exponent, exponent))
+    assert type(x) is float
+    assert x not in kinks
+    reach = [1.01 * 10.0**exponent + 2 * np.spacing(abs(float(kink))) for kink in kinks]
+    assert any(abs(x - kink) <= r for kink, r in zip(kinks, reach, strict=True))
+
+
+@pytest.mark.parametrize("kinks", [1e6, (1e6,), 3, (0, 2), np.array([1, 2]), -1e16])
+def test_a_number_beside_a_kink_is_another_number_whatever_the_kinks_are_given_as(kinks):
+    @more
+    @given(strategies.beside_kink(kinks), strategies.at_kink(kinks))
+    def draw(beside, at):
+        assert beside not in np.atleast_1d(kinks)
+        assert at in np.atleast_1d(kinks)
+
+    draw()
+
+
+@pytest.mark.parametrize("make", [strategies.tensors, strategies.arrays, strategies.cotangents])
+def test_a_shape_may_be_one_number_as_for_numpy(make):
+    @more
+    @given(make(shape=3), make(shape=np.int64(2)), make(shape=[1, 2]), make(shape=st.just(4)))
+    def draw(x, y, z, drawn):
+        assert [a.shape for a in (x, y, z, drawn)] == [(3,), (2,), (1, 2), (4,)]
+
+    draw()
+
+
+@pytest.mark.parametrize("shape", [-1, (2, -1), 1.5, "ab", (2, None), True])
+def test_what_is_no_shape_is_refused(shape):
+    @settings(max_examples=1, database=None)
+    @given(strategies.tensors(shape=shape))
+    def draw(x):
+        """Never reached."""
+
+    with pytest.raises(tg.InputError, match="argument shape: got .* whole number of at least 0"):
+        draw()
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
+        (lambda: strategies.at_kink(()), "argument kinks: got none; expected at least one number"),
+        (lambda: strategies.beside_kink("a"), "beside_kink, argument kinks: got str 'a'"),
+        (lambda: strategies.away_from((np.nan,)), "away_from, argument kinks: got 1 NaN"),
         (lambda: strategies.well_scaled(3, 2), "min_exp=3, max_exp=2; expected -300 ≤ min_exp"),
         (lambda: strategies.away_from((0.0,), margin=9.0), "a gap between the kinks"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinygrad_bp.check.subject import Arrays, Call, Pull, Subject
+from tinygrad_bp.check.subject import Arrays, Call, Pull, Subject, as_real, refuse_change
 from tinygrad_bp.errors import InputError, ShapeError, describe
 from tinygrad_bp.listeners import no_grad
 from tinygrad_bp.nested import Rebuild, flatten
@@ -30,6 +30,9 @@ def flat_call(function: Callable[..., Any], rebuild: Rebuild) -> Call:
                 repair="End the function with return.",
             )
         outputs: list[Any] = flatten(result)[0]
+        if not outputs:
+            expected = "at least one number or array"
+            refuse(f"the result of {name}", describe(result), expected, "Return one of them.")
         return outputs
 
     return call
@@ -38,17 +41,30 @@ def flat_call(function: Callable[..., Any], rebuild: Rebuild) -> Call:
 class Ours(Subject):
     """A function of Tensors."""
 
+    remedy = "Compute new values instead, e.g. with where(mask, new, x)."
+
     def outputs(self, leaves: Sequence[Any]) -> list[Tensor]:
         """Call the function, whose results have to be Tensors."""
-        outputs = self.call(leaves)
+        try:
+            outputs = self.call(leaves)
+        except ValueError as error:
+            if "read-only" in str(error) and not isinstance(error, InputError):  # NumPy's words
+                refuse_change(self, "an array that is read-only, such as the data of a Tensor,")
+            raise
         for y in outputs:
             if not isinstance(y, Tensor):
                 raise no_tensor(y, self.name)
         return outputs
 
     def value(self, inputs: Arrays) -> Arrays:
+        leaves = [Tensor(x) for x in inputs]
+        before = [leaf.value for leaf in leaves]
         with no_grad():
-            return [np.asarray(y.value) for y in self.outputs([Tensor(x) for x in inputs])]
+            outputs = [np.asarray(y.value) for y in self.outputs(leaves)]
+        for label, leaf, value in zip(self.labels, leaves, before, strict=True):
+            if leaf.value is not value:
+                refuse_change(self, f"its {label}")
+        return outputs
 
     def linearize(self, inputs: Arrays) -> tuple[Arrays, Pull]:
         leaves = [Tensor(x) for x in inputs]
@@ -78,6 +94,11 @@ def pull_all(outputs: Sequence[Tensor], leaves: Sequence[Tensor], cotangents: Ar
 
 # ---------------------------------------------------------------------------------- by hand
 
+BY_ELEMENT = (
+    "grad= was read as the derivative of each element, since value, input and gradient have one "
+    "shape; for any other function give its backward pass as vjp="
+)
+
 
 class Plain(Subject):
     """A function of plain arrays, and a function that returns its gradient."""
@@ -104,6 +125,8 @@ class Plain(Subject):
                 repair="Return a tuple with one array for each argument.",
             )
         found = [as_output(g, f"the gradient of {self.name}") for g in gradients]
+        if any(by_element(g, x, y) for y in outputs for g, x in zip(found, inputs, strict=True)):
+            self.hint = BY_ELEMENT
         return outputs, lambda cotangents: list(contracted(found, inputs, outputs, cotangents))
 
     def derivative(self, cotangents: Arrays) -> Subject:
@@ -136,10 +159,13 @@ def as_output(y: Any, name: str) -> np.ndarray:
     """Return what a plain function returned as an array of real numbers."""
     if isinstance(y, Tensor):
         y = y.value
-    array = np.asarray(y)
-    if array.dtype.kind not in "fiub":
-        refuse(f"the result of {name}", describe(y), "a number or an array", "Return that.")
+    array = as_real(np.asarray(y), name, y)
     return array if array.dtype.kind == "f" else array.astype(np.float64)
+
+
+def by_element(gradient: np.ndarray, x: np.ndarray, y: np.ndarray) -> bool:
+    """Ask whether a gradient is understood as the derivative of each element by its own input."""
+    return y.size != 1 and gradient.shape == x.shape == y.shape
 
 
 def contracted(
@@ -163,7 +189,7 @@ def contracted(
             yield g * u.reshape(())
         elif g.shape == y.shape + x.shape:
             yield np.tensordot(u, g, axes=y.ndim)
-        elif y.shape == x.shape == g.shape:
+        elif by_element(g, x, y):
             yield g * u
         else:
             raise ShapeError(

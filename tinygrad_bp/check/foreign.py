@@ -1,35 +1,63 @@
 """Functions of other libraries' values as subjects. Only what the caller has imported is used."""
 
 import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from traceback import walk_tb
+from types import CodeType
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tinygrad_bp.check.subject import Arrays, Pull, Subject
+from tinygrad_bp.errors import describe
 from tinygrad_bp.validate import refuse
+
+
+@contextmanager
+def tracking() -> Iterator[None]:
+    """Let PyTorch record, whatever the caller has set."""
+    torch = sys.modules["torch"]
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 class Torch(Subject):
     """A function of PyTorch tensors."""
+
+    remedy = "Let it work on a copy: x = x.clone()."
 
     def tensors(self, arrays: Arrays, *, grad: bool = False) -> list[Any]:
         torch = sys.modules["torch"]
         return [torch.from_numpy(np.array(x)).requires_grad_(grad) for x in arrays]
 
     def value(self, inputs: Arrays) -> Arrays:
-        with sys.modules["torch"].no_grad():
-            return [y.detach().numpy() for y in self.call(self.tensors(inputs))]
+        torch = sys.modules["torch"]
+        with torch.inference_mode(False), torch.no_grad():
+            leaves = [torch.from_numpy(x) for x in inputs]  # no copies: who changes one is told so
+            outputs = self.outputs(leaves)
+        return [detached(y, f"the result of {self.name}") for y in outputs]
 
+    def outputs(self, leaves: Sequence[Any]) -> list[Any]:
+        """Call the function, whose results have to be tensors of PyTorch."""
+        outputs = self.call(leaves)
+        for y in outputs:
+            if not isinstance(y, sys.modules["torch"].Tensor):
+                expected = "a torch tensor, computed from the arguments"
+                repair = "Compute with torch, not with float(x) or x.numpy()."
+                refuse(f"the result of {self.name}", describe(y), expected, repair)
+        return outputs
+
+    @tracking()
     def linearize(self, inputs: Arrays) -> tuple[Arrays, Pull]:
         leaves = self.tensors(inputs, grad=True)
-        outputs = self.call(leaves)
+        outputs = self.outputs(leaves)
         values = [y.detach().numpy().copy() for y in outputs]
         return values, lambda cotangents: [
             g.detach().numpy() for g in self.pulled(outputs, leaves, cotangents, retain_graph=True)
         ]
 
+    @tracking()
     def pulled(
         self, outputs: Sequence[Any], leaves: Sequence[Any], cotangents: Arrays, **options: Any
     ) -> list[Any]:
@@ -47,9 +75,9 @@ class Torch(Subject):
 
     def derivative(self, cotangents: Arrays) -> Subject:
         def gradients(leaves: Sequence[Any]) -> list[Any]:
-            with sys.modules["torch"].enable_grad():
+            with tracking():
                 tracked = [x if x.requires_grad else x.requires_grad_() for x in leaves]
-                outputs = self.call(tracked)
+                outputs = self.outputs(tracked)
                 return self.pulled(outputs, tracked, cotangents, create_graph=True)
 
         return self.again(gradients)
@@ -71,11 +99,16 @@ class Jax(Subject):
             values = [sys.modules["jax"].numpy.asarray(x) for x in inputs]
             return [np.array(y) for y in self.call(values)]
 
+    def floats(self, leaves: Sequence[Any]) -> list[Any]:
+        """Call the function; JAX takes no cotangents of whole numbers, so make floats of them."""
+        outputs = map(sys.modules["jax"].numpy.asarray, self.call(leaves))
+        return [y.astype(float) if y.dtype.kind in "iub" else y for y in outputs]
+
     def linearize(self, inputs: Arrays) -> tuple[Arrays, Pull]:
         jax = sys.modules["jax"]
         with self.precise(inputs):
             values = [jax.numpy.asarray(x) for x in inputs]
-            outputs, pullback = jax.vjp(lambda *xs: list(self.call(xs)), *values)
+            outputs, pullback = jax.vjp(lambda *xs: self.floats(xs), *values)
 
         def pull(cotangents: Arrays) -> list[Any]:
             with self.precise(inputs):
@@ -86,7 +119,7 @@ class Jax(Subject):
     def derivative(self, cotangents: Arrays) -> Subject:
         def gradients(leaves: Sequence[Any]) -> list[Any]:
             jax = sys.modules["jax"]
-            pullback = jax.vjp(lambda *xs: list(self.call(xs)), *leaves)[1]
+            pullback = jax.vjp(lambda *xs: self.floats(xs), *leaves)[1]
             return list(pullback([jax.numpy.asarray(u) for u in cotangents]))
 
         return self.again(gradients)
@@ -126,7 +159,8 @@ class MyGrad(Subject):
     def value(self, inputs: Arrays) -> Arrays:
         mygrad = sys.modules["mygrad"]
         with mygrad.no_autodiff:
-            return [np.array(y) for y in self.call([mygrad.tensor(x) for x in inputs])]
+            leaves = [mygrad.tensor(x, copy=False) for x in inputs]  # so that changes are seen
+            return [np.array(y) for y in self.call(leaves)]
 
     def linearize(self, inputs: Arrays) -> tuple[Arrays, Pull]:
         mygrad = sys.modules["mygrad"]
@@ -135,7 +169,7 @@ class MyGrad(Subject):
             leaves = [mygrad.tensor(x, copy=True) for x in inputs]
             outputs = self.call(leaves)
             total = sum((y * u).sum() for y, u in zip(outputs, cotangents, strict=True))
-            total.backward()
+            mygrad.astensor(total).backward()  # whole numbers are no tensors of MyGrad
             return [np.zeros_like(x.data) if x.grad is None else x.grad.copy() for x in leaves]
 
         return self.value(inputs), pull
@@ -152,6 +186,7 @@ class MyGrad(Subject):
 FOREIGN: dict[str, type[Subject]] = {
     "torch": Torch, "jax": Jax, "jaxlib": Jax, "autograd": Autograd, "mygrad": MyGrad,
 }  # fmt: skip
+MADE_BY = {"torch": "torch.tensor", "jax": "jax.numpy.asarray", "mygrad": "mygrad.tensor"}
 
 
 def library_of(function: Any, leaves: Sequence[Any]) -> str:
@@ -159,24 +194,63 @@ def library_of(function: Any, leaves: Sequence[Any]) -> str:
 
     HIPS autograd takes plain arrays, so its functions are told by the names that they mention.
     """
-    for leaf in leaves:
-        root = type(leaf).__module__.split(".")[0]
-        if root in FOREIGN:
-            return root
-    code = getattr(function, "__code__", None)
-    names = getattr(function, "__globals__", {})
-    if code is not None and "autograd" in sys.modules:
-        for name in code.co_names:
-            thing = names.get(name)
-            module = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
-            if str(module).split(".")[0] == "autograd":
-                return "autograd"
-    return ""
+    roots = (root_of(type(leaf)) for leaf in leaves)
+    found = next((root for root in roots if root in FOREIGN), "")
+    return found or ("autograd" if "autograd" in mentioned(function) else "")
 
 
-def array_of(leaf: Any) -> Any:
+def tell_inputs(function: Any, error: Exception) -> None:
+    """Note with an error that a function written with another library takes its values."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    called = [root for frame in frames for root in roots_of(frame.f_code, frame.f_globals)]
+    library = next((root for root in (*mentioned(function), *called) if root in MADE_BY), None)
+    if library:
+        error.add_note(
+            "gradcheck called it with Tensors, since its inputs are plain arrays; for a function "
+            f"of {library} values write gradcheck(f, {MADE_BY[library]}(x))"
+        )
+
+
+def mentioned(function: Any) -> list[str]:
+    """List the packages of a function, and of the global things that it names."""
+    code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+    own = [root_of(function), root_of(type(function))]
+    return [*own, *roots_of(code, names)] if code else own
+
+
+def roots_of(code: CodeType, names: Mapping[str, Any]) -> list[str]:
+    """List the packages of a piece of code, and of the global things that it names."""
+    module = str(names.get("__name__")).split(".")[0]
+    return [module, *(root_of(names.get(name)) for name in code.co_names)]
+
+
+def root_of(thing: Any) -> str:
+    """Name the package that a module, a class or a function belongs to, "" if it tells none."""
+    name = getattr(thing, "__module__", None) or getattr(thing, "__name__", "")
+    return str(name).split(".")[0]
+
+
+def array_of(leaf: Any, label: str) -> Any:
     """Return a value of another library as an array; anything else as it is."""
-    root = type(leaf).__module__.split(".")[0]
+    root = root_of(type(leaf))
     if root == "torch":
-        return leaf.detach().cpu().numpy()
-    return np.array(leaf) if root in FOREIGN else leaf
+        return detached(leaf, label)
+    if root not in FOREIGN:
+        return leaf
+    array = np.array(leaf)
+    return refuse_dtype(leaf, label) if array.dtype.kind == "V" else array
+
+
+def detached(tensor: Any, label: str) -> Any:
+    """Return a tensor of PyTorch as an array."""
+    try:
+        return tensor.detach().cpu().numpy()
+    except TypeError:
+        refuse_dtype(tensor, label)
+
+
+def refuse_dtype(array: Any, label: str) -> NoReturn:
+    """Raise the error for a dtype that NumPy does not have, such as bfloat16."""
+    given = f"{array.dtype} of shape {tuple(array.shape)}"
+    repair = "Convert it to float32 or float64 first."
+    refuse(label, given, "a dtype that NumPy has as well", repair)

@@ -1,6 +1,8 @@
 """gradcheck: is a gradient right? The door."""
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from tinygrad_bp.check.blame import (
 )
 from tinygrad_bp.check.diagnosis import diagnose
 from tinygrad_bp.check.engine import Outcome
-from tinygrad_bp.check.foreign import FOREIGN, array_of, library_of
+from tinygrad_bp.check.foreign import FOREIGN, array_of, library_of, tell_inputs
 from tinygrad_bp.check.precision import check_in_all_precisions
 from tinygrad_bp.check.recorded import Recorded, recorded
 from tinygrad_bp.check.report import Culprit, Report, worst_of
@@ -25,6 +27,7 @@ from tinygrad_bp.check.second_opinion import confirms
 from tinygrad_bp.check.subject import Subject
 from tinygrad_bp.errors import describe
 from tinygrad_bp.flow import Flow
+from tinygrad_bp.listeners import RECORDING, recording
 from tinygrad_bp.nested import flatten
 from tinygrad_bp.origin import listening, note_line
 from tinygrad_bp.tensor import Tensor
@@ -50,9 +53,14 @@ def gradcheck(
     ``inputs``: one array or a tuple of them, floats of any shape; f is called with as many
     arguments. f may be a function of Tensors, of torch, jax, MyGrad or HIPS autograd values (told
     by the inputs), or a plain function with its gradient ``grad(*inputs)`` or its backward pass
-    ``vjp(*inputs, cotangent)`` written by hand. ``order=2`` also checks the gradient of
-    the gradient; ``resolution``: the relative error that must be visible for a PASS; ``strict``:
-    anything but a PASS raises; ``coordinates``: every element is also checked on its own.
+    ``vjp(*inputs, cotangent)`` written by hand. What ``grad`` returns is the gradient of a number;
+    for an array it is the Jacobian, or, if it has the shape that value and input share, the
+    derivative of each element (for the gradient of a sum check the sum). Results that are whole
+    numbers or bools count as floats, so that their gradient is zero.
+
+    ``order=2`` also checks the gradient of the gradient; ``resolution``: the relative error that
+    must be visible for a PASS; ``strict``: anything but a PASS raises; ``coordinates``: every
+    element is also checked on its own. Gradients are recorded also inside no_grad().
 
     Raises `GradientError` if the gradient is wrong, unless ``raise_exception=False``; `InputError`
     for inputs that have no gradient.
@@ -64,10 +72,12 @@ def gradcheck(
     """
     subject = subject_of(f, inputs, grad, vjp)
     check_options(order, resolution, seed)
-    outcome = check_in_all_precisions(subject, resolution, seed, coordinates=coordinates)
-    if order == 2 and outcome.verdict == "PASS" and outcome.findings:
-        outcome = second_order(outcome, resolution, seed, coordinates=coordinates)
-    return told(report_of(outcome, resolution, seed), strict, raise_exception)
+    with anyway(), helped(f, subject):
+        outcome = check_in_all_precisions(subject, resolution, seed, coordinates=coordinates)
+        if order == 2 and outcome.verdict == "PASS" and outcome.findings:
+            outcome = second_order(outcome, resolution, seed, coordinates=coordinates)
+        report = report_of(outcome, resolution, seed)
+    return told(report, strict, raise_exception)
 
 
 def gradcheck_graph(
@@ -91,10 +101,11 @@ def gradcheck_graph(
     """
     subject = recorded(root)
     check_options(1, resolution, seed)
-    outcome = check_in_all_precisions(subject, resolution, seed)
-    report = report_of(outcome, resolution, seed)
     flow = Flow(root)
-    nodes = [(n, o) for n, o in check_nodes(flow, resolution, seed)]
+    with anyway():
+        outcome = check_in_all_precisions(subject, resolution, seed)
+        report = report_of(outcome, resolution, seed)
+        nodes = [(n, o) for n, o in check_nodes(flow, resolution, seed)]
     report.nodes = [finding_of(flow.label(n), o) for n, o in nodes]
     report.verdict = worst_of([*report.findings, *report.nodes]) if report else report.verdict
     if not (report or report.reason):
@@ -104,6 +115,22 @@ def gradcheck_graph(
         report.culprit = next((culprit_of(flow, n, o, len(nodes) - 1) for n, o in nodes
                                if o.verdict == "FAIL"), None)  # fmt: skip
     return told(report, strict, raise_exception)
+
+
+def anyway() -> recording:
+    """Record also where the caller records nothing: whoever checks gradients asks for them."""
+    return recording(RECORDING.get() or True)
+
+
+@contextmanager
+def helped(f: Callable[..., Any], subject: Subject) -> Iterator[None]:
+    """Note with an error if the inputs should have been those of another library."""
+    try:
+        yield
+    except Exception as error:
+        if type(subject) is Ours:
+            tell_inputs(f, error)
+        raise
 
 
 def told(report: Report, strict: bool, raise_exception: bool) -> Report:
@@ -147,6 +174,8 @@ def subject_of(
         if not callable(given) and (name == "f" or given is not None):
             where, repair = f"gradcheck, argument {name}", f"Pass {name} itself, not {name}(x)."
             refuse(where, describe(given), "a function", repair)
+    if grad is not None and vjp is not None:
+        refuse("gradcheck, arguments grad and vjp", "both", "one of them", "Check one at a time.")
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     leaves, rebuild = flatten(arguments)
     name, labels = name_of(f), labels_of(f, arguments)
@@ -174,8 +203,7 @@ def as_list(result: Any) -> list[Any]:
 
 def labels_of(f: Callable[..., Any], arguments: Sequence[Any]) -> list[str]:
     """Name the inputs as the function does, where it says so."""
-    code = getattr(f, "__code__", None)
-    names = list(code.co_varnames[: code.co_argcount]) if code else []
+    names = parameters_of(f)
     labels: list[str] = []
     for i, argument in enumerate(arguments):
         name = names[i] if i < len(names) else f"input {i}" if len(arguments) > 1 else "input"
@@ -185,20 +213,30 @@ def labels_of(f: Callable[..., Any], arguments: Sequence[Any]) -> list[str]:
     return labels
 
 
+def parameters_of(f: Callable[..., Any]) -> list[str]:
+    """Name the parameters that a function takes by position; none if it does not tell."""
+    try:
+        parameters = inspect.signature(f).parameters.values()
+    except (ValueError, TypeError):  # of a function that is not written in Python
+        return []
+    return [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
 def as_point(leaf: Any, label: str) -> np.ndarray:
     """Return an input as a float array, or say why it has no gradient."""
-    value = leaf.value if isinstance(leaf, Tensor) else array_of(leaf)
-    array = as_array(value, f"gradcheck, input '{label}'")
+    where = f"gradcheck, input '{label}'"
+    value = leaf.value if isinstance(leaf, Tensor) else array_of(leaf, where)
+    array = as_array(value, where)
     if array.dtype.kind != "f":
         refuse(
-            f"gradcheck, input '{label}'",
+            where,
             f"{array.dtype} of shape {array.shape}",
             "floats, since whole numbers have no gradient",
             "Convert it with .astype(float), or hold it fixed: gradcheck(lambda x: f(x, k), x).",
         )
     if not np.isfinite(array).all():
         refuse(
-            f"gradcheck, input '{label}'",
+            where,
             f"{np.count_nonzero(~np.isfinite(array))} values that are NaN or infinite",
             "finite numbers",
             "Check at a point where the function is defined.",
@@ -216,11 +254,12 @@ def report_of(outcome: Outcome, resolution: float, seed: int) -> Report:
     diagnosis = culprit.diagnosis if culprit else ""
     if outcome.verdict == "FAIL" and not diagnosis:
         diagnosis = diagnose(outcome)
+    hints = [probe.subject.hint] if outcome.verdict == "FAIL" and probe.subject.hint else []
     return Report(
         name=probe.subject.name, verdict=outcome.verdict, reason=outcome.problem,
         findings=outcome.findings, worst=outcome.worst, culprit=culprit,
         diagnosis=diagnosis,
-        notes=list(dict.fromkeys(outcome.notes)), evaluations=probe.evaluations,
+        notes=list(dict.fromkeys(outcome.notes + hints)), evaluations=probe.evaluations,
         gradient_calls=probe.gradient_calls, seed=seed,
     )  # fmt: skip
 

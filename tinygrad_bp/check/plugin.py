@@ -27,6 +27,7 @@ NAME = "gradcheck"  # of the fixture, the marker, the property of a report, this
 VERDICTS = ("PASS", "IMPRECISE", "INCONCLUSIVE", "FAIL")
 MARKED = ("resolution", "strict", "order", "coordinates", "seed")
 NEWEST_SEED = 2**31
+PAGES = 20  # of one test; the last is written anew, for hypothesis ends with the simplest example
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--gradcheck-strict", action="store_true", help="fail also where a check is not conclusive"
     )
     group.addoption(
-        "--gradcheck-html", metavar="DIR", help="save the graph of a failed check as a page there"
+        "--gradcheck-html",
+        metavar="DIR",
+        help="save the graph of each failed check as a page there",
     )
 
 
@@ -83,6 +86,7 @@ class Checks:
         self.item: pytest.Item | None = None  # the test that is running
         self.found: dict[str, dict[str, Any]] = {}  # by test: counts and reasons
         self.passed: set[str] = set()
+        self.pages: dict[str, int] = {}  # by test: how many were saved
 
     # ------------------------------------------------------------------------------ checking
 
@@ -123,18 +127,32 @@ class Checks:
 
     def save(self, f: Callable[..., Any], inputs: Any, report: "Report") -> None:
         """Save the graph of a failed check, or where there is no picture the report itself."""
-        name = file_name(self.item.nodeid if self.item else "outside of tests")
         folder = self.config.invocation_params.dir / self.config.option.gradcheck_html
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{name}.html"
-        try:
-            draw_graph(f, inputs, path)
-        except Exception as error:  # the picture must not hide what it is a picture of
-            path = folder / f"{name}.txt"
-            text = f"{report}\n\n{report.table()}\n\nno picture: {type(error).__name__}: {error}\n"
-            path.write_text(text, encoding="utf-8")
+        try:  # the picture must not hide what it is a picture of
+            folder.mkdir(parents=True, exist_ok=True)
+            path = self.written(f, inputs, report, folder / self.page_name())
+        except OSError as error:
+            report.notes.append(f"its page could not be saved: {error}")
+            return
         if self.item is not None:
             self.item.add_report_section("call", NAME, f"saved {path}")
+
+    def page_name(self) -> str:
+        """Return a new name for a page of the running test, up to so many of them."""
+        nodeid = self.item.nodeid if self.item else "outside of tests"
+        count = self.pages[nodeid] = min(self.pages.get(nodeid, 0) + 1, PAGES)
+        return file_name(nodeid) + (f"-{count}" if count > 1 else "")
+
+    def written(self, f: Callable[..., Any], inputs: Any, report: "Report", path: Path) -> Path:
+        """Write a page, or where there is no picture the report; return the path with its end."""
+        page, text = (path.with_name(path.name + end) for end in (".html", ".txt"))
+        try:
+            draw_graph(f, inputs, page)
+        except Exception as error:
+            reason = f"no picture: {type(error).__name__}: {error}"
+            text.write_text(f"{report}\n\n{report.table()}\n\n{reason}\n", encoding="utf-8")
+            return text
+        return page
 
     # ------------------------------------------------------------------------------ counting
 
@@ -208,13 +226,14 @@ def file_name(nodeid: str) -> str:
 def draw_graph(f: Callable[..., Any], inputs: Any, path: Path) -> None:
     """Record a function and save its graph as a page."""
     import tinygrad_bp as tg
-    from tinygrad_bp.check.gradcheck import labels_of
+    from tinygrad_bp.check.gradcheck import anyway, labels_of
     from tinygrad_bp.nested import flatten
 
     arguments = inputs if isinstance(inputs, tuple) else (inputs,)
     leaves, rebuild = flatten(arguments)
     names = labels_of(f, arguments)
     tensors = [tg.Tensor(x, name=name) for x, name in zip(leaves, names, strict=True)]
-    outputs = flatten(f(*rebuild(iter(tensors))))[0]
+    with anyway():
+        outputs = flatten(f(*rebuild(iter(tensors))))[0]
     drawing: Any = tg.draw(outputs[0])  # type: ignore[attr-defined, unused-ignore]
     drawing.save(path)

@@ -10,6 +10,7 @@ In the manner of `hypothesis.extra.numpy`; they need ``pip install 'tinygrad_bp[
 """
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,10 +38,10 @@ from tinygrad_bp.check.samples import (
 from tinygrad_bp.facts import Case, Shape
 from tinygrad_bp.op import Op
 from tinygrad_bp.tensor import Tensor
-from tinygrad_bp.validate import refuse
+from tinygrad_bp.validate import as_count, as_floats, refuse
 
 Strategy = st.SearchStrategy
-Shapes = Shape | Strategy[Shape] | None  # None: any small shape
+Shapes = int | Shape | Strategy[Shape] | None  # None: any small shape
 
 __all__ = [
     "arrays", "at_kink", "away_from", "beside_kink", "broadcastable", "cotangents",
@@ -77,6 +78,7 @@ def away_from(
     >>> away_from((0.0, 1.0), margin=0.5, low=0.0)
     one_of(floats(min_value=0.5, max_value=0.5), floats(min_value=1.5, max_value=3.0))
     """
+    kinks = _as_kinks(kinks, "away_from")
     starts = [low, *(kink + margin for kink in sorted(kinks))]
     ends = [*(kink - margin for kink in sorted(kinks)), high]
     gaps = [(max(a, low), min(b, high)) for a, b in zip(starts, ends, strict=True)]
@@ -93,13 +95,18 @@ def at_kink(kinks: Sequence[float] = (0.0,)) -> Strategy[float]:
     >>> at_kink((0.0, 1.0))
     sampled_from((0.0, 1.0))
     """
-    return st.sampled_from(tuple(kinks))
+    found = _as_kinks(kinks, "at_kink")
+    if not found:
+        refuse("at_kink, argument kinks", "none", "at least one number", "Use e.g. (0.0,).")
+    return st.sampled_from(found)
 
 
 def beside_kink(
     kinks: Sequence[float] = (0.0,), min_exp: float = -12, max_exp: float = -2
 ) -> Strategy[float]:
     """Draw numbers 10ᵉ beside a kink, e in [min_exp, max_exp]: steps of a difference cross it.
+
+    Never a kink itself: where 10ᵉ is less than the spacing of floats, the float next to it.
 
     >>> import tinygrad_bp as tg
     >>> from hypothesis import given
@@ -108,7 +115,18 @@ def beside_kink(
     ...     assert tg.grad(tg.relu)(x) == (x > 0)
     >>> test_the_slope_is_that_of_the_side()
     """
-    return st.builds(float.__add__, at_kink(kinks), well_scaled(min_exp, max_exp))
+    found, distances = _as_kinks(kinks, "beside_kink"), well_scaled(min_exp, max_exp)
+    return st.builds(_beside, at_kink(found), distances).filter(lambda x: x not in found)
+
+
+def _beside(kink: float, distance: float) -> float:
+    """Return a number at a distance from a kink, at least the next one."""
+    moved = kink + distance
+    return moved if moved != kink else math.nextafter(kink, math.copysign(math.inf, distance))
+
+
+def _as_kinks(kinks: Any, where: str) -> tuple[float, ...]:
+    return tuple(as_floats(kinks, f"{where}, argument kinks").reshape(-1).tolist())
 
 
 # ---------------------------------------------------------------------------------- arrays
@@ -270,7 +288,9 @@ def matmul_operands(
 
 def _draw_shape(draw: st.DrawFn, shape: Shapes) -> Shape:
     shape = _ANY_SHAPE if shape is None else shape
-    return draw(shape) if isinstance(shape, Strategy) else tuple(shape)
+    shape = draw(shape) if isinstance(shape, Strategy) else shape
+    sides = shape if isinstance(shape, tuple | list) else (shape,)
+    return tuple(as_count(side, "argument shape", least=0) for side in sides)
 
 
 def _several(

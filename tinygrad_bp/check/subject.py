@@ -6,11 +6,12 @@ inputs are one long vector, all outputs another, and every call is counted.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from tinygrad_bp.check.directions import LEAST, scales
+from tinygrad_bp.errors import describe
 from tinygrad_bp.validate import refuse
 
 Arrays = list[np.ndarray]
@@ -21,12 +22,16 @@ Call = Callable[[Sequence[Any]], list[Any]]  # from flat lists of values to flat
 
 
 INSIDE = 2.0**-8  # of a step: closer walls are found by the ladder
+WHOLE = np.dtype(np.float64)  # of whole numbers: as a result they are constant, piece by piece
+REPAIRS = {"c": "Return y.real and y.imag.", "V": "Convert it to float32 or float64."}
 
 
 class Subject(ABC):
     """A function of arrays, and its gradient."""
 
     by_hand = False  # the gradient is a number written by hand, not an array of a framework
+    remedy = "Let it work on a copy: x = x.copy()."  # for one that changes its arguments
+    hint = ""  # told where it fails: how the gradient was understood
 
     def __init__(self, call: Call, inputs: Arrays, labels: list[str], name: str) -> None:
         self.call = call
@@ -88,21 +93,16 @@ class Probe:
         except Exception as error:
             error.add_note(f"raised by {self.subject.name} at the point where gradcheck looks")
             raise
-        self.refuse_changed(inputs, before, self.subject.name)
+        self.refuse_changed(inputs, before)
         self.output_shapes = [y.shape for y in outputs]
-        self.output_dtypes = [y.dtype for y in outputs]
-        return flat(outputs)
+        self.output_dtypes = [y.dtype if y.dtype.kind == "f" else WHOLE for y in outputs]
+        return flat([as_real(y, self.subject.name) for y in outputs])
 
-    def refuse_changed(self, inputs: Arrays, before: Arrays, who: str) -> None:
+    def refuse_changed(self, inputs: Arrays, before: Arrays) -> None:
         """Raise `InputError` if a call has changed its arguments."""
         for label, x, old in zip(self.subject.labels, inputs, before, strict=True):
             if not np.array_equal(x, old, equal_nan=True):
-                refuse(
-                    f"gradcheck of {self.subject.name}",
-                    f"{who}, which changes its {label} in place",
-                    "a function that leaves its arguments as they are",
-                    "Let it work on a copy: x = x.copy().",
-                )
+                refuse_change(self.subject, f"its {label}")
 
     def values(self, vector: np.ndarray) -> np.ndarray:
         """Return the outputs as one vector, or one NaN where the function fails."""
@@ -206,6 +206,25 @@ class Probe:
     def place(self, position: int) -> tuple[int, tuple[int, ...]]:
         """Return the argument, and the index in it, of a position in the vector of inputs."""
         return place(position, self.shapes)
+
+
+def as_real(y: np.ndarray, name: str, given: Any = None) -> np.ndarray:
+    """Return an output as it is; raise `InputError` unless it consists of real numbers."""
+    if y.dtype.kind not in "fiub":
+        expected = "a number or an array, of real numbers"
+        given, repair = y[()] if given is None else given, REPAIRS.get(y.dtype.kind, "Return that.")
+        refuse(f"the result of {name}", describe(given), expected, repair)
+    return y
+
+
+def refuse_change(subject: Subject, what: str) -> NoReturn:
+    """Raise the error for a function that changes what it was given."""
+    refuse(
+        f"gradcheck of {subject.name}",
+        f"{subject.name}, which changes {what} in place",
+        "a function that leaves its arguments as they are",
+        subject.remedy,
+    )
 
 
 def place(position: int, shapes: Sequence[tuple[int, ...]]) -> tuple[int, tuple[int, ...]]:
