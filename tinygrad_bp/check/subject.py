@@ -90,9 +90,11 @@ class Probe:
         self.output_dtypes = [y.dtype for y in outputs]
         return flat(outputs)
 
-    def refuse_changed(self, inputs: Arrays, before: Arrays, who: str) -> None:
+    def refuse_changed(
+        self, inputs: Arrays, before: Arrays, who: str, labels: Sequence[str] | None = None
+    ) -> None:
         """Raise `InputError` if a call has changed its arguments."""
-        for label, x, old in zip(self.subject.labels, inputs, before, strict=True):
+        for label, x, old in zip(labels or self.subject.labels, inputs, before, strict=True):
             if not np.array_equal(x, old, equal_nan=True):
                 refuse(
                     f"gradcheck of {self.subject.name}",
