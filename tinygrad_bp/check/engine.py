@@ -62,6 +62,7 @@ class Outcome:
         return self
 
 
+@np.errstate(all="ignore")  # numbers out of range are judged, not warned about
 def check(
     subject: Subject,
     resolution: float,
