@@ -221,7 +221,8 @@ def blame(outcome: Outcome, subject: Ours, resolution: float, seed: int) -> Culp
         culprit, bent = find_culprit(root, resolution, seed, order=2)
         kinked |= bent
     kinked |= any(f.verdict == "FAIL" and f.kinked for f in outcome.findings)
-    if culprit is None and kinked:
+    measured = any(f.verdict == "FAIL" for f in outcome.findings) and not outcome.diagnosis
+    if culprit is None and kinked and measured:  # a precision, or a structure, has no kinks
         reason = "kinks meet at the point; every node on its own is right"
         outcome.stop("INCONCLUSIVE", reason)
         outcome.worst = None
