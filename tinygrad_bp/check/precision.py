@@ -96,10 +96,8 @@ def tell(
     outcome.problem = f"the {name} gradient differs from the one in float64"
     found = mismatch(low, worst, u, finding.analytic, finding.numeric, finding.bound)
     outcome.worst = replace(found, other="in float64")
-    unit, close = (
-        (float(u[0]) if u.size == 1 else 1.0),
-        min(max(CLOSE, finding.resolution), HIGHEST),
-    )
+    unit = float(u[0]) if u.size == 1 else 1.0
+    close = min(max(CLOSE, finding.resolution), HIGHEST)
     numbers = gradient / unit, exact / unit, finding.bound / abs(unit)
     looks = explain_precision(low, outcome.worst.argument, *numbers, close)
     outcome.diagnosis = "right in float64" + (f"; in {name} {looks}" if looks else UNKNOWN)
