@@ -252,7 +252,57 @@ def test_a_backward_pass_must_give_the_same_twice():
 
     report = gradcheck(lambda x: x * x, X, vjp=stale, raise_exception=False)
     assert report.verdict == "FAIL"
-    assert "two backward passes at the same point differ" in report.reason
+    assert "two calls at the same point differ" in report.reason
+
+
+RANDOM = "the gradient is random, or keeps state: two calls at the same point differ"
+
+
+@pytest.mark.parametrize("size", [0.01, 0.1, 1.0])
+@pytest.mark.parametrize("by", ["grad", "vjp"])
+@pytest.mark.parametrize("reduce", [np.sum, np.asarray])
+def test_a_random_gradient_is_told_to_be_random(by, size, reduce):
+    rng = np.random.default_rng(0)
+
+    def gradient(x, u=1.0):
+        return 2 * x * u * (1 + size * rng.normal())
+
+    report = gradcheck(lambda x: reduce(x * x), X, **{by: gradient}, raise_exception=False)
+    assert report.reason == RANDOM
+    assert report.diagnosis == ""
+    assert report.gradient_calls <= 12
+
+
+@given(st.integers(2, 4))
+def test_a_gradient_that_differs_now_and_then_is_told_to_keep_state(period):
+    calls = []
+
+    def gradient(x, u):
+        calls.append(1)
+        return 2 * x * u * (1 + (len(calls) % period == 0))
+
+    assert gradcheck(lambda x: x * x, X, vjp=gradient, raise_exception=False).reason == RANDOM
+
+
+def test_a_buffer_that_is_added_to_and_returned_is_told_to_keep_state():
+    buffer = np.zeros_like(X)
+
+    def accumulating(x, u):
+        nonlocal buffer
+        buffer += 2 * x * u
+        return buffer
+
+    assert gradcheck(lambda x: x * x, X, vjp=accumulating, raise_exception=False).reason == RANDOM
+
+
+def test_a_gradient_whose_shape_changes_is_told_to_keep_state():
+    calls = []
+
+    def growing(x, u):
+        calls.append(1)
+        return 2 * x * u if len(calls) == 1 else np.zeros(len(calls))
+
+    assert gradcheck(lambda x: x * x, X, vjp=growing, raise_exception=False).reason == RANDOM
 
 
 @pytest.mark.parametrize(("shape", "text"), [
@@ -329,6 +379,79 @@ def test_a_small_bug_in_float32_alone_is_found(monkeypatch, excess):
 
     monkeypatch.setattr(tg.tanh, "rules", [rule])
     assert verdict(tg.tanh, X.astype(np.float32)) == "FAIL"
+
+
+def low(change):
+    """The gradient of sum(exp(x)), changed where x is less precise than float64."""
+
+    def gradient(x):
+        right = np.exp(x)
+        return right if x.dtype == np.float64 else change(right).astype(x.dtype)
+
+    return gradient
+
+
+LOW = {
+    "a factor": (lambda g: 2 * g, "a factor of 2: accumulated twice?, on every element"),
+    "another factor": (lambda g: 1.5 * g, "a constant factor of 1.5"),
+    "the sign": (lambda g: -g, "the sign is reversed"),
+    "transposed": (lambda g: g.T.copy(), "transposed"),
+    "rolled": (lambda g: np.roll(g, 1), "the right numbers at wrong places"),
+    "NaN": (lambda g: np.nan * g, "9 of 9 elements are NaN or infinite"),
+    "infinite": (lambda g: np.inf * g, "9 of 9 elements are NaN or infinite"),
+    "anything": (lambda g: g + 3 * np.sin(7 * g**2), ": something depends on the precision"),
+}
+SQUARE = np.random.default_rng(1).uniform(-2, 2, (3, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("name", LOW)
+def test_a_gradient_that_is_wrong_in_low_precision_alone_is_diagnosed_there(name, dtype):
+    change, text = LOW[name]
+    report = gradcheck(
+        lambda x: np.sum(np.exp(x)), dtype(SQUARE), grad=low(change), raise_exception=False
+    )
+    assert report.verdict == "FAIL"
+    assert report.diagnosis.startswith("right in float64")
+    assert text in report.diagnosis
+
+
+@given(factor=st.sampled_from([-3.0, -1.0, 0.0, 0.5, 2.0, 3.0]), seed=seeds)
+def test_a_symmetric_input_is_not_what_makes_a_low_gradient_wrong(factor, seed):
+    x = np.random.default_rng(seed).uniform(-1, 1, (3, 3)).astype(np.float32)
+    report = gradcheck(
+        lambda x: np.sum(np.exp(x)), x + x.T, grad=low(lambda g: factor * g), raise_exception=False
+    )
+    assert report.verdict == "FAIL"
+    assert "transposed" not in report.diagnosis
+    assert "right numbers" not in report.diagnosis
+    assert "on every element (9/9)" in report.diagnosis
+
+
+def test_derivatives_in_low_precision_are_told_without_the_cotangent():
+    report = gradcheck(lambda x: np.sum(np.exp(x)), np.float32([0.5, -1.0]),
+                       grad=low(lambda g: 2 * g), raise_exception=False)  # fmt: skip
+    assert report.worst.numeric == pytest.approx(np.exp(0.5), rel=1e-6)
+    assert report.worst.analytic == pytest.approx(2 * np.exp(0.5), rel=1e-6)
+    assert "in float64 1.648721" in str(report)
+
+
+def test_a_kink_elsewhere_does_not_excuse_a_bug_in_float32_alone(monkeypatch):
+    def rule(y, x):
+        return (1 - y * y) * (2 if getattr(x, "dtype", None) == np.float32 else 1)
+
+    monkeypatch.setattr(tg.tanh, "rules", [rule])
+    at = np.float32([0.0, 1.0, 2.0])
+    assert verdict(lambda x: (tg.tanh(x) + tg.relu(x)).sum(), at) == "FAIL"
+
+
+def test_a_structure_that_is_wrong_in_float32_alone_names_the_element():
+    def vjp(x, u):
+        return np.ones_like(x) * (u if x.dtype == np.float64 else np.float32(1))
+
+    report = gradcheck(lambda x: x.sum(), np.float32(X), vjp=vjp, raise_exception=False)
+    assert report.reason == "in float32: the gradient is not linear in the cotangent"
+    assert report.worst.label == "x"
 
 
 def test_a_float32_inside_is_imprecise_and_no_failure():

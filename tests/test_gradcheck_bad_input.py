@@ -1,6 +1,7 @@
 """What cannot be checked gets its own clear error or verdict; nothing of the caller's changes."""
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import tinygrad_bp as tg
 from tinygrad_bp.check import gradcheck, gradcheck_graph, strategies
+from tinygrad_bp.check.directions import scales
 
 X = np.array([0.5, -1.5, 2.0])
 
@@ -28,7 +30,46 @@ def rebinding(x):
     return x.sum()
 
 
+def spoiling(x):
+    g = 3 * x**2
+    x[:] = 0
+    return g
+
+
+def cubes(x):
+    return x**3
+
+
+def scaling(x, u):
+    u *= 3 * x**2
+    return u
+
+
+def spoiling_both(x, u):
+    return u * spoiling(x)
+
+
 REFUSED = {
+    "a gradient that changes its input": (
+        lambda: gradcheck(lambda x: np.sum(cubes(x)), X, grad=spoiling),
+        "got the gradient of <lambda>, which changes its x in place; expected a function that",
+    ),
+    "a float32 gradient that changes its input": (
+        lambda: gradcheck(lambda x: np.sum(cubes(x)), np.float32(X), grad=spoiling),
+        "got the gradient of <lambda>, which changes its x in place",
+    ),
+    "a pullback that changes its cotangent": (
+        lambda: gradcheck(cubes, X, vjp=scaling),
+        "got the gradient of cubes, which changes its cotangent in place; expected a function that",
+    ),
+    "a pullback that changes one cotangent of two": (
+        lambda: gradcheck(lambda x: (x, cubes(x)), X, vjp=lambda x, u, v: u + scaling(x, v)),
+        "which changes its cotangent 1 in place",
+    ),
+    "a pullback that changes its input": (
+        lambda: gradcheck(cubes, X, vjp=spoiling_both),
+        "got the gradient of cubes, which changes its x in place",
+    ),
     "a result that is None": (
         lambda: gradcheck(lambda x: None, X),
         "the result of <lambda>: got None; expected a number or an array. End the function with",
@@ -199,7 +240,8 @@ def test_a_function_that_fails_everywhere_else_is_inconclusive():
     report = gradcheck(only, X, grad=np.ones_like)
     assert report.verdict == "INCONCLUSIVE"
     assert report.reason == (
-        "the function is not finite around the point; beside the point it raises ValueError"
+        "the function is not finite around the point; "
+        "beside the point it raises ValueError: elsewhere"
     )
 
 
@@ -337,3 +379,52 @@ def test_with_several_inputs_every_one_has_the_name_of_its_parameter():
     product = Product()
     report = gradcheck(product.forward, (X, X), vjp=product.backward, raise_exception=False)
     assert (report.worst.argument, report.worst.label) == (1, "b")
+
+
+EXTREME = [0.0, 5e-324, 1e-310, 1e-300, 1e-154, 1.0, 700.0, 1e155, 1e300, 1e308, -1e308]
+points = st.lists(st.sampled_from(EXTREME), min_size=1, max_size=3).map(np.array)
+claims = st.sampled_from([*EXTREME, np.inf, -np.inf, np.nan])
+
+
+def told_without_warnings(check, *arguments, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = check(*arguments, **options, raise_exception=False)
+        text = str(report) + report.table()
+    assert "by a factor of inf" not in text
+    assert "added: inf" not in text
+
+
+@given(f=st.sampled_from([tg.exp, tg.log, tg.sqrt, tg.tanh, tg.softmax, tg.square]), x=points,
+       order=st.integers(1, 2))  # fmt: skip
+def test_numbers_out_of_range_are_not_warned_about(f, x, order):
+    told_without_warnings(gradcheck, f, x, order=order)
+    told_without_warnings(gradcheck, lambda x: f(x).sum(), x, order=order)
+
+
+@given(x=points, claim=claims, other=claims, f=st.sampled_from([np.sum, np.square, np.asarray]))
+def test_gradients_out_of_range_are_not_warned_about(x, claim, other, f):
+    def gradient(x):
+        return np.resize([claim, other], x.shape)
+
+    told_without_warnings(gradcheck, f, x, grad=gradient)
+    told_without_warnings(gradcheck, f, x, vjp=lambda x, u: gradient(x) * np.mean(u))
+
+
+@pytest.mark.parametrize("claim", [np.nan, np.inf, 0.0, 1e300, 2.0])
+@pytest.mark.parametrize("size", [1e-300, 1.0, 1e155, 1e308])
+def test_wrong_rules_out_of_range_are_not_warned_about(claim, size, monkeypatch):
+    right = tg.tanh.rules[0]
+    monkeypatch.setattr(tg.tanh, "rules", [lambda *args: claim * right(*args)])
+    w = tg.Tensor(np.array([size, 0.5]))
+    with np.errstate(all="ignore"):
+        root = (tg.tanh(w) * w).sum()
+    told_without_warnings(gradcheck_graph, root)
+    told_without_warnings(gradcheck, lambda w: tg.tanh(w) * w, w)
+
+
+@given(x=points, other=st.floats(-1e300, 1e300), share=st.floats(0.5, 1.0))
+def test_every_element_can_be_moved_however_small(x, other, share):
+    moved = scales([x, np.array([other])])
+    assert np.all(moved * share > 0)
+    assert np.isfinite(moved).all()

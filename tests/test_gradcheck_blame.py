@@ -224,3 +224,42 @@ def test_common_mistakes_are_recognised(name):
     spoil, text = LOOKS[name]
     report = failure(lambda x: np.sum(np.exp(x)), SQUARE, grad=lambda x: spoil(np.exp(x)))
     assert text in report.diagnosis
+
+
+NEARLY = {
+    "every element": (np.full((3, 3), 3e-7), "a constant factor of 1 + 3e-07, on every element"),
+    "a little less": (np.full((3, 3), -4e-6), "a constant factor of 1 - 4e-06, on every element"),
+    "one element": (3e-7 * (np.arange(9).reshape(3, 3) == 4),
+                    "one element only, by a factor of 1 + 3e-07"),
+    "a random part": (1e-6 * SQUARE, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("name", NEARLY)
+def test_factors_next_to_1_are_told_by_their_distance_from_it(name, symmetric):
+    excess, text = NEARLY[name]
+    at = SQUARE + SQUARE.T if symmetric else SQUARE
+    report = failure(lambda x: np.sum(np.exp(x)), at, grad=lambda x: np.exp(x) * (1 + excess))
+    assert report.diagnosis.startswith(text)
+    assert text or not report.diagnosis
+
+
+def test_numbers_that_differ_are_written_with_the_digits_that_show_it():
+    report = failure(np.sum, np.ones(3), grad=lambda x: np.full(3, 1 + 3e-7))
+    assert "analytic 1.000000300, numeric 1.000000000 ±" in str(report)
+
+
+def test_a_number_that_ought_to_be_zero_has_no_factor():
+    report = failure(np.sum, np.zeros(3), grad=lambda x: np.array([1.0, 1e300, 1.0]))
+    assert "factor" not in report.diagnosis
+    report = failure(lambda x: np.sum(x[1:]), np.ones(3), grad=lambda x: np.ones(3))
+    assert report.diagnosis == "one element only (1/3)"
+
+
+def test_what_looks_like_nothing_known_is_not_said_twice(plant):
+    plant("tanh", 0, lambda share: share + np.sin(7 * share))
+    report = failure(lambda x: tg.tanh(x).sum(), np.array([0.5, -1.0, 2.0]))
+    assert report.culprit.op == "tanh"
+    assert "looks like" not in str(report)
+    assert str(report).count("the gradient differs from the measured slope") == 1

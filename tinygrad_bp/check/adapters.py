@@ -145,9 +145,7 @@ class PlainPullback(Plain):
 
     def linearize(self, inputs: Arrays) -> tuple[Arrays, Pull]:
         outputs = self.value([x.copy() for x in inputs])
-        return outputs, lambda cotangents: self.gradient(
-            [*numbers([x.copy() for x in inputs]), *numbers(cotangents)]
-        )
+        return outputs, lambda cotangents: self.gradient(numbers([*inputs, *cotangents]))
 
 
 def numbers(arrays: Sequence[np.ndarray]) -> list[Any]:

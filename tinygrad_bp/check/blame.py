@@ -135,6 +135,7 @@ def first_wrong_adjoint(flow: Flow, resolution: float, seed: int) -> Node | None
     return None
 
 
+@np.errstate(all="ignore")
 def adjoint(
     flow: Flow, node: Node, u: np.ndarray, resolution: float, rng: np.random.Generator
 ) -> str:

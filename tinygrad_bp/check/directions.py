@@ -6,6 +6,7 @@ import numpy as np
 
 FLOOR = 1e-2  # an element moves by at least this share of the largest of its array
 LEAST = 1e-12  # the same where very small elements are to count on their own
+NORMAL = float(np.finfo(np.float64).tiny)  # what is smaller could not move by a share of itself
 RESOLVED = 2.0**20  # roundings by which an output has to change to be given weight
 
 
@@ -19,7 +20,8 @@ def scales(arrays: Sequence[np.ndarray], floor: float = FLOOR) -> np.ndarray:
         sizes = np.abs(x.astype(np.float64)).ravel()
         largest = sizes.max(initial=0.0)
         zeros = FLOOR * largest if largest else 1.0  # have no size of their own
-        found.append(np.where(sizes == 0, zeros, np.maximum(sizes, floor * largest)))
+        moved = np.where(sizes == 0, zeros, np.maximum(sizes, floor * largest))
+        found.append(np.maximum(moved, NORMAL))
     return np.concatenate(found) if found else np.zeros(0)
 
 
@@ -33,8 +35,8 @@ def balanced(direction: np.ndarray, gradient: np.ndarray, share: float) -> np.nd
 
     Afterwards no element contributes more than `share` to the slope.
     """
-    contributions = np.abs(direction * gradient)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
+        contributions = np.abs(direction * gradient)
         return direction * np.where(contributions > share, share / contributions, 1.0)
 
 

@@ -1,6 +1,7 @@
 """One check, from the first call to the verdict: the order of the questions."""
 
 from dataclasses import dataclass, field, replace
+from textwrap import shorten
 
 import numpy as np
 
@@ -36,7 +37,6 @@ class Outcome:
     first: "Outcome | None" = None  # if this is the gradient of the gradient
     seen: np.ndarray | None = None  # which elements move the values enough to be told from none
     argument: int = 0  # of which the structure is wrong
-    lower: bool = False  # is it wrong in a precision lower than that of the measurement?
 
     def see(self, contributions: np.ndarray, finding: Finding) -> None:
         """Note which elements would have been missed if they were not there."""
@@ -68,6 +68,7 @@ class Outcome:
         return self
 
 
+@np.errstate(all="ignore")  # numbers out of range are judged, not warned about
 def check(
     subject: Subject,
     resolution: float,
@@ -173,9 +174,15 @@ def compare(
         blame(outcome, judge, finding, position)
     elif finding.verdict != "PASS":
         failure = judge.probe.failure
-        told = f"; beside the point it raises {type(failure).__name__}" if failure else ""
+        told = f"; beside the point it raises {told_shortly(failure)}" if failure else ""
         outcome.problem = outcome.problem or finding.reason + told
     return finding.kinked
+
+
+def told_shortly(failure: Exception) -> str:
+    """Say in a few words what was raised."""
+    text = shorten(str(failure), 60, placeholder=" …")
+    return type(failure).__name__ + (f": {text}" if text else "")
 
 
 def outliers(judge: Judge, direction: np.ndarray, gradient: np.ndarray) -> list[int]:

@@ -272,15 +272,17 @@ def blame(outcome: Outcome, subject: Ours, resolution: float, seed: int) -> Culp
         first, _ = graph_of(outcome.first, outcome.first.probe.subject)
         culprit, bent = faulty_rule(first, resolution, seed, order=2)
         kinked |= bent
-    if culprit is None and (
-        kinked or any(f.verdict == "FAIL" and f.kinked for f in outcome.findings)
-    ):
+    failed = [f for f in outcome.findings if f.verdict == "FAIL"]
+    if culprit is not None:
+        return culprit
+    measured = failed and not outcome.diagnosis  # a precision, or a structure, has no kinks
+    if measured and (kinked or any(f.kinked for f in failed)):
         withdraw(outcome, "kinks meet at the point; every node on its own is right")
-    elif culprit is None and is_confirmed(outcome, root, leaves):
+    elif measured and is_confirmed(outcome, root, leaves):
         withdraw(outcome, "digits are lost between the nodes, each of which is right on its own")
-    elif culprit is None:
-        culprit = infinite_slope(root) or faulty_sum(root, resolution, seed)
-    return culprit
+    elif not kinked:
+        return infinite_slope(root) or faulty_sum(root, resolution, seed)
+    return None
 
 
 def withdraw(outcome: Outcome, reason: str) -> None:
@@ -295,7 +297,7 @@ def withdraw(outcome: Outcome, reason: str) -> None:
 
 def is_confirmed(outcome: Outcome, root: Tensor, leaves: Sequence[Tensor]) -> bool:
     """Ask for a second opinion on a gradient that differs from measured slopes."""
-    if outcome.lower or not outcome.findings or outcome.cotangent is None or outcome.origin is None:
+    if outcome.cotangent is None or outcome.origin is None:
         return False
     assert outcome.probe is not None
     return confirms(root, leaves, outcome.probe, outcome.origin, outcome.cotangent)

@@ -4,22 +4,26 @@ The rules are checked in float64, to full resolution. What float32 then adds is 
 much of it there may be is measured like any other noise.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
+from tinygrad_bp.check.diagnosis import CLOSE, explain_precision
 from tinygrad_bp.check.directions import mixed, scales
-from tinygrad_bp.check.engine import Outcome, check
+from tinygrad_bp.check.engine import Outcome, check, mismatch
 from tinygrad_bp.check.estimate import SAFETY
 from tinygrad_bp.check.localise import element_name
 from tinygrad_bp.check.noise import difference_noise
-from tinygrad_bp.check.report import Finding, Mismatch, Verdict, worst_of
+from tinygrad_bp.check.report import Finding, Verdict, worst_of
 from tinygrad_bp.check.structure import examine
-from tinygrad_bp.check.subject import Probe, Subject, place
+from tinygrad_bp.check.subject import Probe, Subject
 
 ROUNDINGS = 32.0  # of the low precision that are always allowed
 LOW = 2.0**8  # roundings: the resolution where nothing can be run in float64
 HIGHEST = 0.25  # relative; agreement that is worse than this is no pass in any precision
 COTANGENTS = 2  # more of them tell how large the terms of a gradient are
 SPACING = 4.0  # roundings between the points at which noise is measured
+UNKNOWN = ": something depends on the precision"
 FACTORS = 0.5 + np.arange(1, 9) * 0.6180339887498949 % 1.0  # of cotangents: none a power of two
 
 
@@ -49,6 +53,7 @@ def runs_in_float64(subject: Subject) -> bool:
     return all(dtype.itemsize >= 8 for dtype in probe.output_dtypes)
 
 
+@np.errstate(all="ignore")
 def compare_precisions(outcome: Outcome, subject: Subject, epsilon: float, seed: int) -> None:
     """Compare the gradient in low precision with the one in float64, where they differ most."""
     low, exact = Probe(subject), outcome.gradient
@@ -62,26 +67,40 @@ def compare_precisions(outcome: Outcome, subject: Subject, epsilon: float, seed:
         return
     structure = examine(low, outcome.cotangent, outputs, np.random.default_rng(seed))
     if structure.problem:
+        outcome.argument = structure.argument
+        if structure.worst:
+            found = mismatch(low, structure.worst[0], outcome.cotangent, *structure.worst[1:])
+            outcome.worst = replace(found, other="expected")
         outcome.stop("FAIL", f"in {name}: {structure.problem}", structure.diagnosis)
         return
     sizes = natural_sizes(outcome.probe, outcome.cotangent, exact, seed)
-    with np.errstate(invalid="ignore"):
-        distance = np.abs(structure.gradient - exact)
+    distance = np.abs(structure.gradient - exact)
     relative = np.divide(distance, sizes, out=distance.copy(), where=sizes > 0)
     worst = int(np.argmax(np.where(np.isfinite(relative), relative, np.inf)))
     finding = judge_element(low, outcome, structure.gradient, worst, float(sizes[worst]), epsilon)
     outcome.findings.append(finding._replace(what=f"{name}, {finding.what}"))
     outcome.verdict = worst_of(outcome.findings)
     if finding.verdict != "PASS":
-        outcome.problem, outcome.lower = (
-            f"the {name} gradient differs from the one in float64",
-            True,
-        )
-        argument, index = place(worst, low.shapes)
-        outcome.worst = Mismatch(argument, subject.labels[argument], index, finding.analytic,
-                                 finding.numeric, finding.bound)  # fmt: skip
+        tell(outcome, low, structure.gradient, worst, finding, name)
     outcome.probe.evaluations += low.evaluations
     outcome.probe.gradient_calls += low.gradient_calls
+
+
+def tell(
+    outcome: Outcome, low: Probe, gradient: np.ndarray, worst: int, finding: Finding, name: str
+) -> None:
+    """Note where a gradient in low precision is wrong, and what it looks like beside the other."""
+    u, exact = outcome.cotangent, outcome.gradient
+    assert u is not None
+    assert exact is not None
+    outcome.problem = f"the {name} gradient differs from the one in float64"
+    found = mismatch(low, worst, u, finding.analytic, finding.numeric, finding.bound)
+    outcome.worst = replace(found, other="in float64")
+    unit = float(u[0]) if u.size == 1 else 1.0
+    close = min(max(CLOSE, finding.resolution), HIGHEST)
+    numbers = gradient / unit, exact / unit, finding.bound / abs(unit)
+    looks = explain_precision(low, outcome.worst.argument, *numbers, close)
+    outcome.diagnosis = "right in float64" + (f"; in {name} {looks}" if looks else UNKNOWN)
 
 
 def natural_sizes(probe: Probe, u: np.ndarray, exact: np.ndarray, seed: int) -> np.ndarray:
@@ -107,8 +126,9 @@ def judge_element(
     assert outcome.cotangent is not None
     steps, u = scales(low.subject.inputs) * SPACING * epsilon, outcome.cotangent
     near = [float(low.gradient(low.point + k * steps, u)[position]) for k in range(5)]
-    noise = max(difference_noise(near, (2, 3)), scatter(low, u, position))
     claimed, exact = float(gradient[position]), float(outcome.gradient[position])
+    heard = difference_noise(near, (2, 3)), scatter(low, u, position)
+    noise = max(filter(np.isfinite, heard), default=0.0)  # beside NaN there is none
     bound = ROUNDINGS * epsilon * size + SAFETY * noise
     distance = abs(claimed - exact)
     what = element_name(low, position)

@@ -60,9 +60,10 @@ class Mismatch:
 
     def __str__(self) -> str:
         where = f"index {self.index}: " if self.index else ": " if self.index is None else ""
+        analytic, numeric = told_apart(self.analytic, self.numeric)
         return (
-            f"argument {self.argument} '{self.label}' {where}analytic {number(self.analytic, 7)}, "
-            f"{self.other} {number(self.numeric, 7)} ± {number(self.bound, 2)}"
+            f"argument {self.argument} '{self.label}' {where}analytic {analytic}, "
+            f"{self.other} {numeric} ± {number(self.bound, 2)}"
         )
 
 
@@ -125,7 +126,8 @@ class Report:
         if not told:
             zero = any(f.zero for f in self.findings)
             return "the gradient is zero to rounding" if zero else "there is nothing to compare"
-        agreement = max(f.agreement for f in told if not f.kinked or len(told) == 1)
+        smooth = [f for f in told if not f.kinked] or told
+        agreement = max(f.agreement for f in smooth)
         caught = max(f.resolution for f in told)
         return f"agrees to {number(agreement, 1)}, would have caught {number(caught, 1)}"
 
@@ -141,7 +143,7 @@ class Report:
         told.append(f"at fault: {self.culprit}" if self.culprit else "")
         if self.culprit and self.culprit.mismatch:
             told.append(f"there: {self.culprit.mismatch}")
-        told.append(f"looks like: {self.diagnosis}" if self.diagnosis else "")
+        told.append(f"looks like: {self.diagnosis}" if self.diagnosis not in self.reason else "")
         return "\n  ".join(lines + [text for text in [*told, *self.notes] if text])
 
     __repr__ = __str__
@@ -151,6 +153,16 @@ class Report:
         error = GradientError(str(self))
         error.add_note(self.table())
         return error
+
+
+def told_apart(a: float, b: float) -> tuple[str, str]:
+    """Write two numbers, with more digits if the usual ones do not show that they differ.
+
+    >>> told_apart(1.5, 2.0), told_apart(1 + 3e-7, 1.0)
+    (('1.500000', '2.000000'), ('1.000000300', '1.000000000'))
+    """
+    digits = 10 if a != b and number(a, 7) == number(b, 7) else 7
+    return number(a, digits), number(b, digits)
 
 
 def row(finding: Finding) -> tuple[str, ...]:

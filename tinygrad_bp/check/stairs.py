@@ -6,7 +6,7 @@ Halving an interval, always towards the side that changes more, ends at a stair.
 """
 
 from collections.abc import Callable, Sequence
-from math import log
+from math import ceil, log2
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tinygrad_bp.check.subject import Probe
 SPANS = (2.0**-2, 2.0**-6)  # the first step of a ladder, and a nearer one if much grows in it
 SMALL = 1e-6  # of 1 or of the inputs: a smaller value may be what is left of them
 FAR = 16.0  # times 1 or the inputs: there, a 1 inside that was hidden has moved
+FURTHER = 2.0**12  # times the span before, which the halvings still resolve
 HALVINGS = 40
 LAST = 6  # of these halvings are asked whether they still make the change smaller
 ROUNDED = 1e-6  # of the numbers around it: what jumps by more is no rounding
@@ -71,8 +72,8 @@ def highest(function: Values, limits: np.ndarray, spans: Sequence[float] = SPANS
 def further(path: np.ndarray) -> list[float]:
     """Return spans of a path that are longer and longer, until all that is moved has gone far."""
     largest = float(np.abs(path).max(initial=0.0)) or 1.0
-    last = max(1.0, 1.0 / largest) * FAR
-    return [FAR**power for power in range(1, 1 + round(log(last, FAR)))]
+    powers = max(0.0, -log2(largest)) / log2(FURTHER)
+    return [FAR * FURTHER**power for power in range(1 + ceil(powers))]
 
 
 def stair(function: Values, limits: np.ndarray, span: float) -> float:

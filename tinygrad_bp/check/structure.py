@@ -4,14 +4,14 @@ It has the shape and dtype of its input, is the same in a second run, is linear 
 and computing it changes neither inputs nor cotangents.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinygrad_bp.check.directions import mixed, scales
 from tinygrad_bp.check.stairs import STEEP, Stairs
-from tinygrad_bp.check.subject import Probe, flat
+from tinygrad_bp.check.subject import Probe
 
 ALLOWED = 2.0**-11  # relative: more than the rounding of a float32 inside
 LOW = 64.0  # roundings of a lower precision
@@ -20,10 +20,7 @@ NOT_LINEAR = (
     "the gradient is not linear in the cotangent",
     "the cotangent is ignored, or right only for a seed of ones",
 )
-NOT_REPEATED = (
-    "two backward passes at the same point differ",
-    "something is kept from one pass to the next, or is random",
-)
+NOT_REPEATED = "the gradient is random, or keeps state: two calls at the same point differ"
 SUMS = (0.75, -1.25)  # of two cotangents
 
 
@@ -46,43 +43,73 @@ class Difference(NamedTuple):
     allowed: float
 
 
+@np.errstate(all="ignore")
 def examine(
     probe: Probe, cotangent: np.ndarray, outputs: np.ndarray, rng: np.random.Generator
 ) -> Structure:
-    """Compute the gradient in two runs and check everything but its numbers."""
-    raw, other = first_run(probe, cotangent, mixed(cotangent.size, rng))
+    """Compute the gradient in two runs and check everything but its numbers.
+
+    Whether it repeats itself is asked first: what does not is not linear either.
+    """
+    other, pull = mixed(cotangent.size, rng), watched(probe)
+    raw = pull(cotangent)
     for argument, problem, diagnosis in ill_formed(probe, raw):
         return Structure(np.zeros(0), problem, diagnosis, argument)
     gradient = probe.joined(raw)
-    if probe.subject.by_hand:  # what is written by hand is not a program with state
-        return Structure(gradient)
-    second, mixture, weights = other
-    pull = probe.linearize(probe.point.copy())
-    found = probe.joined(pull(mixture))
-    expected = weights[0] * gradient + weights[1] * second
-    size = np.abs(weights[0] * gradient) + np.abs(weights[1] * second)
     least = NOTHING * float(np.abs(cotangent) @ np.abs(outputs)) / scales(probe.subject.inputs)
+    if probe.subject.by_hand:  # it is contracted with the cotangent here: that is linear
+        return repeated(probe, gradient, watched(probe)(cotangent), least) or Structure(gradient)
+    second, again = probe.joined(pull(other)), watched(probe)
+    mixture = SUMS[0] * cotangent + SUMS[1] * other
+    found = probe.joined(again(mixture))
+    different = repeated(probe, gradient, again(cotangent), least)
+    if different or second.size != gradient.size or found.size != gradient.size:
+        return different or Structure(gradient, NOT_REPEATED)
+    expected = SUMS[0] * gradient + SUMS[1] * second
+    size = np.abs(SUMS[0] * gradient) + np.abs(SUMS[1] * second)
     worst = difference(found, expected, size, least, probe)
     if worst:  # by more than cancels inside?
         own = scales(probe.subject.inputs, 0.0)
         jump = Stairs(probe, mixture, outputs, probe.point).jump(own, found)
-        noise = STEEP * jump / own
-        if difference(found, expected, size, least, probe, noise):
-            return Structure(gradient, *NOT_LINEAR, 0, worst)
-    again = probe.joined(pull(cotangent))
-    worst = difference(again, gradient, np.abs(gradient), least, probe)
-    return Structure(gradient, *NOT_REPEATED, 0, worst) if worst else Structure(gradient)
+        worst = difference(found, expected, size, least, probe, STEEP * jump / own)
+    if worst:  # a state may come back to where it was when it was last asked
+        different = repeated(probe, found, again(mixture), least)
+        return different or Structure(gradient, *NOT_LINEAR, 0, worst)
+    return Structure(gradient)
 
 
-def first_run(probe: Probe, u: np.ndarray, w: np.ndarray) -> Any:
-    """Pull back two cotangents, and say which mixture of them to try next."""
-    pull = probe.linearize(probe.point.copy())
-    raw = [None if g is None else np.array(g) for g in pull(u)]
-    if probe.subject.by_hand or any(g is None for g in raw):
-        return raw, None
-    with np.errstate(all="ignore"):
-        second = flat(pull(w))
-    return raw, (second, SUMS[0] * u + SUMS[1] * w, SUMS)
+def watched(probe: Probe) -> Callable[[np.ndarray], Sequence[Any]]:
+    """Do what `Probe.linearize` does at the point, and refuse a gradient that changes its input."""
+    inputs = probe.arrays(probe.point.copy())
+    before = [x.copy() for x in inputs]
+    _, pull = probe.subject.linearize(inputs)
+    name = f"the gradient of {probe.subject.name}"
+
+    def pulled(vector: np.ndarray) -> Sequence[Any]:
+        probe.gradient_calls += 1
+        given, untouched = probe.cotangents(vector), probe.cotangents(vector)
+        found = [None if g is None else np.array(g) for g in pull(given)]  # g may be a buffer
+        labels = [*probe.subject.labels, *cotangent_labels(len(given))]
+        probe.refuse_changed([*inputs, *given], [*before, *untouched], name, labels)
+        return found
+
+    return pulled
+
+
+def cotangent_labels(count: int) -> list[str]:
+    """Name the cotangents of the outputs of a function."""
+    return [f"cotangent {i}" for i in range(count)] if count > 1 else ["cotangent"] * count
+
+
+def repeated(
+    probe: Probe, first: np.ndarray, raw: Sequence[Any], least: np.ndarray
+) -> Structure | None:
+    """Return what is wrong if a second call does not give what the first one gave."""
+    again = probe.joined(raw)
+    if again.size != first.size:
+        return Structure(first, NOT_REPEATED)
+    worst = difference(again, first, np.abs(first), least, probe)
+    return Structure(first, NOT_REPEATED, worst=worst) if worst else None
 
 
 def difference(

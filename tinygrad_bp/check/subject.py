@@ -98,11 +98,17 @@ class Probe:
         self.output_dtypes = [y.dtype if y.dtype.kind == "f" else WHOLE for y in outputs]
         return flat([as_real(y, self.subject.name) for y in outputs])
 
-    def refuse_changed(self, inputs: Arrays, before: Arrays) -> None:
+    def refuse_changed(
+        self,
+        inputs: Arrays,
+        before: Arrays,
+        who: str = "",
+        labels: Sequence[str] | None = None,
+    ) -> None:
         """Raise `InputError` if a call has changed its arguments."""
-        for label, x, old in zip(self.subject.labels, inputs, before, strict=True):
+        for label, x, old in zip(labels or self.subject.labels, inputs, before, strict=True):
             if not np.array_equal(x, old, equal_nan=True):
-                refuse_change(self.subject, f"its {label}")
+                refuse_change(self.subject, f"its {label}", who)
 
     def values(self, vector: np.ndarray) -> np.ndarray:
         """Return the outputs as one vector, or one NaN where the function fails."""
@@ -217,11 +223,11 @@ def as_real(y: np.ndarray, name: str, given: Any = None) -> np.ndarray:
     return y
 
 
-def refuse_change(subject: Subject, what: str) -> NoReturn:
-    """Raise the error for a function that changes what it was given."""
+def refuse_change(subject: Subject, what: str, who: str = "") -> NoReturn:
+    """Raise the error for a function, or another, that changes what it was given."""
     refuse(
         f"gradcheck of {subject.name}",
-        f"{subject.name}, which changes {what} in place",
+        f"{who or subject.name}, which changes {what} in place",
         "a function that leaves its arguments as they are",
         subject.remedy,
     )
