@@ -6,7 +6,7 @@ from textwrap import shorten
 import numpy as np
 
 from tinygrad_bp.check.directions import balanced, leveled, mixed, quantile, scales
-from tinygrad_bp.check.judge import BENT, Judge
+from tinygrad_bp.check.judge import BENT, DROWNED, Judge
 from tinygrad_bp.check.localise import confirm, element_name
 from tinygrad_bp.check.report import Finding, Mismatch, Verdict, worst_of
 from tinygrad_bp.check.structure import examine
@@ -106,6 +106,8 @@ def check(
     while outcome.verdict == "INCONCLUSIVE" and probe.shorten():  # past a pole or an edge, maybe
         outcome.start_again()
         ask_all(outcome, Judge(probe, u, outputs, resolution), rng, coordinates=coordinates)
+    if not outcome.findings:
+        outcome.stop("INCONCLUSIVE", DROWNED[1])
     outcome.tell_unseen()
     return outcome
 
@@ -144,6 +146,12 @@ def ask(
         same = judge.probe.steps * (direction != 0)
         if compare(outcome, judge, same, gradient, TOGETHER, extra=True):
             beside(outcome, judge, same, extra)
+    if outcome.verdict in OPEN and np.isfinite(gradient).all():
+        parts = judge.probe.steps * gradient * (direction != 0)
+        largest = float(np.abs(parts).max(initial=0.0))
+        if largest:
+            steepest = judge.probe.steps * (parts / largest)
+            compare(outcome, judge, steepest, gradient, "along the gradient", extra=True)
     for position in outliers(judge, direction, gradient):
         if outcome.verdict in OPEN:
             one = np.where(np.arange(direction.size) == position, judge.probe.steps, 0.0)
@@ -164,7 +172,8 @@ def compare(
     if finding.suspicious:
         finding, position = confirm(judge, direction, gradient, finding)
     resolved = finding.differs and not np.isnan(finding.numeric)  # then it is a contradiction
-    if extra and finding.verdict in ("INCONCLUSIVE", "IMPRECISE") and not resolved:
+    drowned = finding.zero and finding.verdict == "INCONCLUSIVE"  # other directions see more
+    if drowned or (extra and finding.verdict in ("INCONCLUSIVE", "IMPRECISE") and not resolved):
         outcome.notes.append(f"not resolved: {what} ({finding.reason})")
         return False
     outcome.findings.append(finding)

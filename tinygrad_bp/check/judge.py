@@ -22,6 +22,9 @@ BENT = 1e-4  # relative; the resolution at a kink, beside which the gradient is 
 TINY = 2.0**-1000
 JUMPY = 1e-10  # of the size of the function: a gradient with more noise may jump at a kink
 FAR = 2.0**-9  # away from kinks close by
+NEXT, CLOSE = 2.0**-32, 2.0**-20  # of the steps: there the gradient is asked whether it jumps
+PLACES = 8
+BLURRED = "pieces meet at the point, or close by, that the values do not tell apart"
 NOT_FINITE = "neither the gradient nor the measured slope is finite"
 PASSED: tuple[Verdict, str] = ("PASS", "")
 DROWNED: tuple[Verdict, str] = (
@@ -53,6 +56,7 @@ class Judge:
         self.crowded = False  # are there kinks close by that are not at the point?
         self.refuted = False  # has a slope been measured that no piece close by has?
         self.bends: set[int] = set()  # of all kinks that were met
+        self.unseen = 0.0  # by how much less the slopes of pieces may differ
 
     def listen(self, direction: np.ndarray) -> None:
         """Measure how far rounding moves the function along a direction."""
@@ -93,6 +97,26 @@ class Judge:
         sides = [self.noise_of_gradient(direction, h) for h in (COARSE, -COARSE)]
         self.lost = max(self.lost, SAFETY * min(sides))
 
+    def is_blurred(self, slope: Slope, finding: Finding, direction: np.ndarray) -> bool:
+        """Ask whether pieces may meet at the point, or close by, that rounding hides.
+
+        These are known from the gradient, if it jumps beside the point by as much as it is
+        accused of. A little further a smooth one has changed as well, but never that much.
+        """
+        accused = slope.distance(finding.analytic)
+        if not self.elsewhere or slope.kind == "kink" or not accused <= self.unseen:
+            return False
+        gross = accused > BENT * finding.scale
+        return any(self.spread(direction, d) >= accused / 2 for d in (NEXT, CLOSE)[: 1 + gross])
+
+    def spread(self, direction: np.ndarray, distance: float) -> float:
+        """Return by how much the slopes differ that the gradient claims around the point."""
+        rng = np.random.default_rng(2)
+        moves = distance * self.probe.steps * rng.normal(size=(PLACES, direction.size))
+        claims = [self.probe.contributions(self.origin + move, self.cotangent, direction).sum()
+                  for move in moves]  # fmt: skip
+        return float(np.max(claims) - np.min(claims))
+
     def look_for_stairs(self, direction: np.ndarray, gradient: np.ndarray) -> None:
         """Measure what rounding does in stairs that are too wide for a table of differences.
 
@@ -129,6 +153,8 @@ class Judge:
             if finding.suspicious and isfinite(claimed) and self.elsewhere:
                 self.listen_to_gradient_along(direction)
                 finding = judged(slope)
+            if finding.verdict == "FAIL" and self.is_blurred(slope, finding, direction):
+                finding = finding._replace(verdict="INCONCLUSIVE", reason=BLURRED)
             return finding
 
     def measure(
@@ -166,6 +192,7 @@ class Judge:
         if pieces.differ and len(self.bends) == 2 and not explained:  # some hide in narrow corners
             pieces = pieces_beside(function, direction, steps, noise, MANY, enough)
         self.pieces = pieces.differ or bool(self.pieces)
+        self.unseen = pieces.unseen
         wider = self.widened(slope, pieces)
         if wider is not slope:
             self.bends |= {1, -1}

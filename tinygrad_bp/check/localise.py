@@ -12,6 +12,8 @@ from tinygrad_bp.check.judge import BENT, Judge
 from tinygrad_bp.check.report import Finding
 from tinygrad_bp.check.subject import Probe, place
 
+SHORT = 2.0**-4  # of a step: an element that is smaller is asked at its own size as well
+
 
 class Confirmed(NamedTuple):
     """What became of a suspicion."""
@@ -84,6 +86,11 @@ def compare_at(
     found = judge.compare(part, local, name)
     if support.size > 1:
         return found
+    own = float(np.abs(judge.origin[support[0]]))
+    if found.suspicious and 0 < own < SHORT * part[support[0]]:
+        shorter = np.where(part != 0, own, 0.0)
+        again = judge.compare(shorter, local, name)
+        part, found = (part, found) if again.suspicious else (shorter, again)
     step = float(part[support[0]])
     with np.errstate(all="ignore"):
         beyond = np.isinf(found.analytic) and np.isinf(np.divide(found.numeric, step))

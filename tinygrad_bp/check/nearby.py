@@ -21,6 +21,7 @@ DISTANCES = (AWAY, AWAY / CLOSER)
 STEP = 2.0**-7  # of the distance
 LEAST = 2.0**-14  # of what an input moves at most: the sizes of inputs say little about kinks
 CERTAIN = 6.0  # times the error is how far slopes of different pieces are apart
+ENOUGH = 0.9  # of the places need a slope: kinks cross the short step at few
 SLIGHT = 1e-4  # relative; a smaller difference is none
 
 Values = Callable[[np.ndarray], float]  # of the distance from the point, as a vector
@@ -33,6 +34,12 @@ class Pieces(NamedTuple):
     high: float
     error: float
     several: bool = False  # is there any between the least and the greatest?
+    missing: bool = True  # may there be more, where no slope could be measured?
+
+    @property
+    def unseen(self) -> float:
+        """By how much less the slopes of pieces may differ without being told apart."""
+        return inf if self.missing else significant(self.error, self.low, self.high)
 
     @property
     def differ(self) -> bool:
@@ -81,7 +88,8 @@ def summary(seen: list[float], noise: float) -> Pieces:
     error += noise / (STEP * DISTANCES[1])
     least = significant(error, low, high)
     inside = (slopes > low + least) & (slopes < high - least)
-    return Pieces(low, high, error, bool(inside.any()))
+    missing = slopes.size < ENOUGH * len(seen) / len(DISTANCES)
+    return Pieces(low, high, error, bool(inside.any()), missing)
 
 
 def bends_beside(function: Values, moves: np.ndarray, noise: float) -> set[int]:

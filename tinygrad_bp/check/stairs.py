@@ -72,7 +72,7 @@ def highest(function: Values, limits: np.ndarray, spans: Sequence[float] = SPANS
 def further(path: np.ndarray) -> list[float]:
     """Return spans of a path that are longer and longer, until all that is moved has gone far."""
     largest = float(np.abs(path).max(initial=0.0)) or 1.0
-    powers = max(0.0, -log2(largest)) / log2(FURTHER)
+    powers = min(max(0.0, -log2(largest)), 900.0) / log2(FURTHER)  # within the range of floats
     return [FAR * FURTHER**power for power in range(1 + ceil(powers))]
 
 
