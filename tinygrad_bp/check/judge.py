@@ -22,7 +22,8 @@ BENT = 1e-4  # relative; the resolution at a kink, beside which the gradient is 
 TINY = 2.0**-1000
 JUMPY = 1e-10  # of the size of the function: a gradient with more noise may jump at a kink
 FAR = 2.0**-9  # away from kinks close by
-NEXT, CLOSE = 2.0**-32, 2.0**-20  # of the steps: there the gradient is asked whether it jumps
+FAST = 0.1  # of a difference: a gradient that varies by more within noise follows an oscillation
+NEXT = 2.0**-32  # of the steps: there the gradient is asked whether it jumps
 PLACES = 8
 BLURRED = "pieces meet at the point, or close by, that the values do not tell apart"
 NOT_FINITE = "neither the gradient nor the measured slope is finite"
@@ -101,18 +102,19 @@ class Judge:
         """Ask whether pieces may meet at the point, or close by, that rounding hides.
 
         These are known from the gradient, if it jumps beside the point by as much as it is
-        accused of. A little further a smooth one has changed as well, but never that much.
+        accused of.
         """
         accused = slope.distance(finding.analytic)
+        if slope.coarse and self.lost > FAST * accused:  # what was taken for noise is none
+            return True
         if not self.elsewhere or slope.kind == "kink" or not accused <= self.unseen:
             return False
-        gross = accused > BENT * finding.scale
-        return any(self.spread(direction, d) >= accused / 2 for d in (NEXT, CLOSE)[: 1 + gross])
+        return self.spread(direction) >= accused / 2
 
-    def spread(self, direction: np.ndarray, distance: float) -> float:
+    def spread(self, direction: np.ndarray) -> float:
         """Return by how much the slopes differ that the gradient claims around the point."""
         rng = np.random.default_rng(2)
-        moves = distance * self.probe.steps * rng.normal(size=(PLACES, direction.size))
+        moves = NEXT * self.probe.steps * rng.normal(size=(PLACES, direction.size))
         claims = [self.probe.contributions(self.origin + move, self.cotangent, direction).sum()
                   for move in moves]  # fmt: skip
         return float(np.max(claims) - np.min(claims))
