@@ -72,6 +72,16 @@ def test_every_node_of_a_confident_classifier_passes(scale, seed):
     assert gradcheck_graph(loss, raise_exception=False).verdict != "FAIL"
 
 
+@pytest.mark.parametrize("curvature", [1e13, 1e14, 1e15])
+@given(seed=seeds)
+def test_a_slope_that_is_small_beside_a_curvature_is_no_zero_that_passes(curvature, seed):
+    found = verdict(
+        lambda x: x[0] + curvature * x[1] ** 2, np.array([8192.0, 0]), seed=seed,
+        grad=lambda x: 2 * np.array([1, 2 * curvature * x[1]]),
+    )  # fmt: skip
+    assert found in ("FAIL", "INCONCLUSIVE")
+
+
 # ------------------------------------------------------------------------------ a second opinion
 
 LOST_BETWEEN_NODES = {

@@ -190,6 +190,86 @@ def test_a_mean_of_gradients_beside_the_point_is_not_accused(seed):
     assert verdict(function, x, seed, mean) != "FAIL"
 
 
+# ------------------------------------------------------------------------------ what hides pieces
+
+
+def middle(x):
+    """The gradient of the middle element, which a stable sort chooses among ties."""
+    return 1.0 * (np.arange(x.size) == np.argsort(x, kind="stable")[x.size // 2])
+
+
+HIDDEN = {
+    "in float32": (lambda x: float(np.sort(np.float32(x))[x.size // 2]), middle),
+    "in coarse steps": (lambda x: np.round(np.sort(x)[x.size // 2] * 1e9) / 1e9, middle),
+    "beside 1,000 times as much": (
+        lambda x: 1e3 * x.sum() + np.sort(x)[x.size // 2], lambda x: 1e3 + middle(x)),
+    "beside a million times as much": (
+        lambda x: 1e6 * x.sum() + np.sort(x)[x.size // 2], lambda x: 1e6 + middle(x)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("x", [np.ones(3), TIES], ids=["all tied", "three tied"])
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_pieces_that_rounding_hides_accuse_nobody(name, x, seed):
+    function, gradient = HIDDEN[name]
+    assert gradcheck(function, x, grad=gradient, seed=seed, raise_exception=False).verdict != "FAIL"
+
+
+@pytest.mark.parametrize("factor", [0.999, 1.01, -1])
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_but_what_is_wrong_by_more_than_any_piece_fails(factor, seed):
+    function, gradient = HIDDEN["beside 1,000 times as much"]
+    found = gradcheck(
+        function, TIES, grad=lambda x: factor * gradient(x), seed=seed, raise_exception=False
+    )
+    assert found.verdict == "FAIL"
+
+
+@settings(max_examples=10)
+@given(count=st.integers(2, 12), factor=st.floats(0, 3), seed=seeds)
+def test_of_a_norm_at_zero_every_vector_of_the_unit_ball_passes_and_no_longer_one(
+    count, factor, seed
+):
+    rng = np.random.default_rng(seed)
+    unit = rng.normal(size=count)
+    unit /= np.linalg.norm(unit)
+
+    def gradient(x):
+        return x / np.linalg.norm(x) if x.any() else factor * unit
+
+    found = gradcheck(
+        np.linalg.norm, np.zeros(count), grad=gradient, seed=seed, raise_exception=False
+    )
+    if factor <= 1:
+        assert found.verdict == "PASS"
+    elif factor > 1.05:
+        assert found.verdict in ("FAIL", "INCONCLUSIVE")
+
+
+@settings(max_examples=10)
+@given(small=st.integers(-26, 0), seed=seeds)
+def test_kinks_at_the_scale_of_a_tiny_element_are_judged_at_that_scale(small, seed):
+    sizes = np.array([2.0**small, 2.0**15])
+
+    def function(z):
+        return np.sum(np.abs(np.abs(z / sizes) - 1) + np.sin(z / sizes))
+
+    def gradient(z):
+        t = z / sizes
+        return (np.sign(np.abs(t) - 1) * np.sign(t) + np.cos(t)) / sizes
+
+    def check(factor):
+        return gradcheck(
+            function, sizes, grad=lambda z: factor * gradient(z), seed=seed, raise_exception=False
+        ).verdict
+
+    assert check(1) in ("PASS", "INCONCLUSIVE")
+    assert check(5) == "FAIL"
+
+
 # ---------------------------------------------------------------------------------- beside a point
 
 
