@@ -67,9 +67,7 @@ class Probe:
         self.epsilon = max((float(np.finfo(d).eps) for d in self.dtypes), default=0.0)
         self.point = flat(subject.inputs)
         self.steps = scales(subject.inputs)  # how far each element moves
-        self.floor = (
-            LEAST  # the least, where small elements are to count, as a share of the largest
-        )
+        self.floor = LEAST  # of the largest, where small elements are to count
         self.evaluations = self.gradient_calls = 0
         self.output_shapes: list[tuple[int, ...]] = []
         self.output_dtypes: list[np.dtype] = []
