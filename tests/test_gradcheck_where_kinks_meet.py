@@ -218,14 +218,16 @@ def test_pieces_that_rounding_hides_accuse_nobody(name, x, seed):
 
 
 @pytest.mark.parametrize("factor", [0.999, 1.01, -1])
-@settings(max_examples=5)
-@given(seed=seeds)
-def test_but_what_is_wrong_by_more_than_any_piece_fails(factor, seed):
+def test_but_what_is_wrong_by_more_than_any_piece_fails(factor):
     function, gradient = HIDDEN["beside 1,000 times as much"]
-    found = gradcheck(
-        function, TIES, grad=lambda x: factor * gradient(x), seed=seed, raise_exception=False
-    )
-    assert found.verdict == "FAIL"
+    found = [
+        gradcheck(
+            function, TIES, grad=lambda x: factor * gradient(x), seed=seed, raise_exception=False
+        ).verdict
+        for seed in range(20)
+    ]
+    assert set(found) <= {"FAIL", "INCONCLUSIVE"}
+    assert found.count("FAIL") >= 0.9 * len(found)
 
 
 @settings(max_examples=10)
@@ -315,6 +317,22 @@ CLOSE = {tg.relu: 0.0, tg.abs: 0.0, clipped: 1.0}
 def test_a_gradient_is_not_accused_where_other_kinks_are_close_by(function, distance, places, seed):
     x = numbers(*(CLOSE[function] + distance * place for place in places), 1.7)
     assert verdict(function, x, seed) in ("PASS", "INCONCLUSIVE")
+
+
+@pytest.mark.parametrize("function", [tg.relu, tg.leaky_relu, tg.abs, clipped])
+@settings(max_examples=40)
+@given(
+    x=st.lists(st.floats(-16, 0).map(lambda power: 10.0**power), min_size=2, max_size=5),
+    signs=st.lists(st.sampled_from([1, -1]), min_size=5, max_size=5),
+    seed=seeds,
+)
+def test_nor_where_kinks_are_at_all_distances(function, x, signs, seed):
+    assert verdict(function, numbers(*x) * signs[: len(x)], seed) in ("PASS", "INCONCLUSIVE")
+
+
+def test_nor_where_two_kinks_are_between_the_steps():
+    x = numbers(2.64164832e-12, -1e-07, 1e-03)
+    assert verdict(tg.leaky_relu, x, 0) in ("PASS", "INCONCLUSIVE")
 
 
 @pytest.mark.parametrize("seed", [16, 37, 54])

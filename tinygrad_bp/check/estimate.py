@@ -64,6 +64,7 @@ class Slope(NamedTuple):
     coarse: bool = False  # it settles only to within the coarse noise
     bow: float = 0.0  # how fast the slope changes: at a minimum it is what rounding makes of that
     bend: int = 0  # at a kink: 1 if the slope ahead is the larger one, else -1
+    near: bool = False  # is the kink close by, where others may be in between?
     reason: str = ""
 
     @property
@@ -266,7 +267,7 @@ def near_kink(rows: Sequence[Row], level: float) -> Slope:
     """
     slope = kink([row for row in rows if row.step >= NEAR], level, surest)
     clear = slope.high - slope.low > CLEAR * max(abs(slope.low), abs(slope.high))
-    return slope if clear else UNSETTLED
+    return slope._replace(near=True) if clear else UNSETTLED
 
 
 def kink(rows: Sequence[Row], level: float, choose: Choose) -> Slope:

@@ -253,7 +253,8 @@ class Judge:
             )
         nearest = min(max(claimed, slope.low), slope.high)
         return Finding(verdict, what, claimed, nearest, bound, scale, reason,
-                       slope.kind == "kink", zero, slope.bend)  # fmt: skip
+                       slope.kind == "kink", zero, slope.bend,
+                       slope.coarse or slope.near)  # fmt: skip
 
     def verdict(
         self, distance: float, bound: float, enough: float, rounded: float, lost: float

@@ -164,8 +164,11 @@ def is_certain(judge: Judge, suspicion: Finding) -> bool:
     """Ask whether no generalised gradient explains a difference that no single element shows.
 
     If all pieces that meet at the point have the same slope along the direction, or the function
-    bends one way only, what was measured leaves nothing open.
+    bends one way only, what was measured at the point leaves nothing open. Further away there may
+    be kinks between the steps.
     """
+    if suspicion.far:
+        return False
     gross = abs(suspicion.analytic - suspicion.numeric) > BENT * suspicion.scale
     same_slope = bool(judge.pieces) and not suspicion.kinked and not judge.crowded
     return gross and not judge.refuted and (same_slope or len(judge.bends) == 1)

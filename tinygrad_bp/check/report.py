@@ -23,6 +23,7 @@ class Finding(NamedTuple):
     kinked: bool = False
     zero: bool = False  # the gradient is zero to within the rounding of the function
     bend: int = 0
+    far: bool = False  # were the finest steps not asked, or not believed?
     step: float = 0.0  # how far one element moved, if only one did
 
     @property
