@@ -6,7 +6,8 @@ from textwrap import shorten
 import numpy as np
 
 from tinygrad_bp.check.directions import balanced, leveled, mixed, quantile, scales
-from tinygrad_bp.check.judge import BENT, DROWNED, Judge
+from tinygrad_bp.check.judge import DROWNED, Judge
+from tinygrad_bp.check.kinks import BENT, Kinks
 from tinygrad_bp.check.localise import confirm, element_name
 from tinygrad_bp.check.report import Finding, Mismatch, Verdict, worst_of
 from tinygrad_bp.check.structure import examine
@@ -248,7 +249,7 @@ def beside(outcome: Outcome, judge: Judge, direction: np.ndarray, extra: bool) -
     near = Judge(judge.probe, judge.cotangent, outputs, judge.resolution)
     near.origin, near.gradient_noise = origin, judge.gradient_noise
     near.hear(judge.noise)
-    near.pieces = False
+    near.kinks = Kinks(known=False)  # there, none is to be found
     gradient = judge.probe.gradient(origin, judge.cotangent)
     compare(outcome, near, direction, gradient, "beside the kink", extra=extra)
 

@@ -15,6 +15,7 @@ SHRINK = 4.0
 RUNGS = 13
 MORE = 4  # rungs that are added at the end of the ladder that promises a better bound
 SAFETY = 6.0  # how many estimated errors make a bound
+VAGUE = 1e-2  # relative; a bound above this says nothing
 ROUNDING = 2.0  # roundings in a difference of two values
 COLUMNS = 6
 NEAR = 2.0**-10  # the least step that is asked about a kink close by

@@ -7,8 +7,8 @@ from math import isfinite, nan
 import numpy as np
 
 from tinygrad_bp.check.directions import scales
-from tinygrad_bp.check.estimate import SAFETY, Noise, Slope, slope_of
-from tinygrad_bp.check.nearby import FEW, MANY, Pieces, bends_beside, pieces_beside
+from tinygrad_bp.check.estimate import SAFETY, VAGUE, Noise, Slope, slope_of
+from tinygrad_bp.check.kinks import BENT, Kinks
 from tinygrad_bp.check.noise import COARSE, EPSILON, FINE, WIDE, noise_at
 from tinygrad_bp.check.report import Finding, Verdict
 from tinygrad_bp.check.stairs import Stairs
@@ -17,8 +17,6 @@ from tinygrad_bp.check.subject import Probe
 TRUST = 1e-9  # relative; finer claims than this are never made
 ROUNDED = 2e-7  # a smaller relative difference is the rounding of some float32, not a bug
 LOST = 100.0  # times the relative noise inside is how far a gradient may be off by it
-VAGUE = 1e-2  # relative; a bound above this says nothing
-BENT = 1e-4  # relative; the resolution at a kink, beside which the gradient is checked as well
 TINY = 2.0**-1000
 JUMPY = 1e-10  # of the size of the function: a gradient with more noise may jump at a kink
 FAR = 2.0**-9  # away from kinks close by
@@ -53,11 +51,7 @@ class Judge:
         self.lost = 0.0  # how far the gradient may be off by digits that it loses by itself
         self.elsewhere = True  # can the gradient be asked beside the point?
         self.doubted = False  # have stairs been looked for?
-        self.pieces: bool | None = None  # do several meet at the point, if that is known?
-        self.crowded = False  # are there kinks close by that are not at the point?
-        self.refuted = False  # has a slope been measured that no piece close by has?
-        self.bends: set[int] = set()  # of all kinks that were met
-        self.unseen = 0.0  # by how much less the slopes of pieces may differ
+        self.kinks = Kinks()
 
     def listen(self, direction: np.ndarray) -> None:
         """Measure how far rounding moves the function along a direction."""
@@ -107,7 +101,7 @@ class Judge:
         accused = slope.distance(finding.analytic)
         if slope.coarse and self.lost > FAST * accused:  # what was taken for noise is none
             return True
-        if not self.elsewhere or slope.kind == "kink" or not accused <= self.unseen:
+        if not self.elsewhere or slope.kind == "kink" or not accused <= self.kinks.unseen:
             return False
         return self.spread(direction) >= accused / 2
 
@@ -149,7 +143,7 @@ class Judge:
                 self.look_for_stairs(direction, gradient)
                 slope = self.measure(along, direction, gradient)
                 finding = judged(slope)
-            if finding.suspicious and isfinite(claimed) and self.pieces is not False:
+            if finding.suspicious and isfinite(claimed) and self.kinks.known is not False:
                 slope = self.with_other_pieces(slope, direction, judged)
                 finding = judged(slope)
             if finding.suspicious and isfinite(claimed) and self.elsewhere:
@@ -167,7 +161,7 @@ class Judge:
         noise = self.with_rounded_inputs(direction, gradient)
         slope = slope_of(along, self.center, noise, self.resolution * length(parts) / 10)
         if slope.bend:
-            self.bends.add(slope.bend)
+            self.kinks.bends.add(slope.bend)
         if slope.coarse and self.elsewhere and not self.heard_coarse and isfinite(parts.sum()):
             self.listen_to_gradient(direction, coarse=True)
         return slope
@@ -175,49 +169,16 @@ class Judge:
     def with_other_pieces(
         self, slope: Slope, direction: np.ndarray, judged: Callable[[Slope], Finding]
     ) -> Slope:
-        """Widen a slope to those of all pieces of the function that meet at the point.
-
-        Pieces that leave nothing to accuse are enough; only without these all are looked for.
-        """
+        """Widen a slope to those of all pieces of the function that meet at the point."""
 
         def function(distance: np.ndarray) -> float:
             return float(self.probe.along(distance, self.cotangent, self.origin)(1.0))
 
-        def enough(pieces: Pieces) -> bool:
-            return judged(self.widened(slope, pieces)).verdict == "PASS"
+        def passes(wider: Slope) -> bool:
+            return judged(wider).verdict == "PASS"
 
-        steps, noise = self.probe.steps, self.noise.fine
-        pieces = pieces_beside(function, direction, steps, noise, FEW, enough)
-        explained = enough(pieces)
-        if pieces.differ and not self.pieces and not explained:
-            self.bends |= bends_beside(function, steps, noise)
-        if pieces.differ and len(self.bends) == 2 and not explained:  # some hide in narrow corners
-            pieces = pieces_beside(function, direction, steps, noise, MANY, enough)
-        self.pieces = pieces.differ or bool(self.pieces)
-        self.unseen = pieces.unseen
-        wider = self.widened(slope, pieces)
-        if wider is not slope:
-            self.bends |= {1, -1}
-        if not enough(pieces):
-            self.take_note(slope, pieces)
-        return wider
-
-    def widened(self, slope: Slope, pieces: Pieces) -> Slope:
-        """Return a slope between those of all pieces, if these are known, and bend both ways."""
-        low, high = min(slope.low, pieces.low), max(slope.high, pieces.high)
-        wider = (high - low) - (slope.high - slope.low) > BENT * (high - low)
-        both_ways = wider or (pieces.several and len(self.bends) == 2)
-        if not pieces.differ or not both_ways or pieces.error > VAGUE * (high - low):
-            return slope
-        error = max(slope.error, pieces.error)
-        return slope._replace(kind="kink", low=low, high=high, error=error, bend=0)
-
-    def take_note(self, slope: Slope, pieces: Pieces) -> None:
-        """Remember what makes pieces doubtful: all of them were looked at, and explain nothing."""
-        low, high = min(slope.low, pieces.low), max(slope.high, pieces.high)
-        least = SAFETY * (pieces.error + slope.error) + BENT * max(abs(low), abs(high))
-        self.refuted |= max(pieces.low - slope.low, slope.high - pieces.high) > least
-        self.crowded |= pieces.differ and pieces.error > VAGUE * (high - low)
+        moves, noise = self.probe.steps, self.noise.fine
+        return self.kinks.widen(slope, function, direction, moves, noise, passes)
 
     def with_rounded_inputs(self, direction: np.ndarray, gradient: np.ndarray) -> Noise:
         """Add what rounding the moved inputs does, which a table of differences may not show."""

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinygrad_bp.check.judge import BENT, Judge
+from tinygrad_bp.check.judge import Judge
+from tinygrad_bp.check.kinks import BENT, Kinks
 from tinygrad_bp.check.report import Finding
 from tinygrad_bp.check.subject import Probe, place
 
@@ -38,7 +39,7 @@ def confirm(
         return found
     if judge.cotangent.size > 1:
         apart = separate_outputs(judge, direction, found)
-        certain = not judge.crowded and is_certain(judge, suspicion)
+        certain = not judge.kinks.crowded and is_certain(judge, suspicion)
         certain = certain and apart.finding.verdict != "FAIL"
         return Confirmed(suspicion, None) if certain else apart
     return found or joint(judge, suspicion)
@@ -131,13 +132,13 @@ def for_outputs(judge: Judge, support: np.ndarray) -> Judge:
     one.hear(judge.noise)
     one.gradient_noise = judge.gradient_noise
     one.origin = judge.origin
-    one.pieces = None if judge.pieces else judge.pieces
+    one.kinks = Kinks(None if judge.kinks.known else judge.kinks.known)
     return one
 
 
 def accepted(judge: Judge, finding: Finding) -> Finding:
     """Return the verdict on a failure of several outputs, each of which is right on its own."""
-    if not judge.bends:
+    if not judge.kinks.bends:
         reason = "a difference that no single output shows"
     elif finding.verdict == "PASS":
         return finding  # between the slopes of kinks that bend in different ways
@@ -154,7 +155,7 @@ def joint(judge: Judge, suspicion: Finding) -> Confirmed:
         return Confirmed(suspicion, None)
     reason = (
         "several kinks meet at the point, and bend both ways"
-        if judge.bends
+        if judge.kinks.bends
         else "a difference along one direction that no single element shows"
     )
     return Confirmed(suspicion._replace(verdict="INCONCLUSIVE", reason=reason), None)
@@ -170,5 +171,5 @@ def is_certain(judge: Judge, suspicion: Finding) -> bool:
     if suspicion.far:
         return False
     gross = abs(suspicion.analytic - suspicion.numeric) > BENT * suspicion.scale
-    same_slope = bool(judge.pieces) and not suspicion.kinked and not judge.crowded
-    return gross and not judge.refuted and (same_slope or len(judge.bends) == 1)
+    same_slope = bool(judge.kinks.known) and not suspicion.kinked and not judge.kinks.crowded
+    return gross and not judge.kinks.refuted and (same_slope or len(judge.kinks.bends) == 1)
