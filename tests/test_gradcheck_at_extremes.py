@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 
 import tinygrad_bp as tg
 from tinygrad_bp.check import gradcheck, gradcheck_graph
+from tinygrad_bp.check.adapters import Ours
+from tinygrad_bp.check.second_opinion import confirms
+from tinygrad_bp.check.subject import Probe
 
 seeds = st.integers(0, 2**32 - 1)
 exponents = st.integers(-30, 0)
@@ -102,6 +105,27 @@ def test_but_one_that_is_not_the_whole_function_is():
     report = gradcheck(lambda x: x * x.detach(), np.array([0.5, -1.0]), raise_exception=False)
     assert report.verdict == "FAIL"
     assert report.culprit is None
+
+
+def test_nor_is_one_of_several_outputs_with_a_part_that_is_not_recorded():
+    report = gradcheck(
+        lambda x: (tg.sin(x), x * x.detach()), np.array([0.5, -1.0]), raise_exception=False
+    )
+    assert report.verdict == "FAIL"
+
+
+def test_a_graph_that_cannot_be_compared_with_its_function_confirms_nothing():
+    point = np.array([0.5, -1.0])
+
+    def only_here(x):
+        if np.abs(x.data - point).max() > 1e-7:
+            raise ValueError("elsewhere")
+        return x * x.detach()
+
+    probe = Probe(Ours(lambda leaves: [only_here(*leaves)], [point], ["x"], "only_here"))
+    probe.start()
+    leaf = tg.Tensor(point)
+    assert not confirms(only_here(leaf), [leaf], probe, point, np.ones(2))
 
 
 def test_an_infinite_slope_is_blamed_on_its_node():

@@ -18,16 +18,15 @@ from tinygrad_bp.selected import settle
 from tinygrad_bp.tensor import Tensor
 
 ROUNDING = 1e-10  # of all that was added up
-ALONG = 2.0**-5  # how far the graph and the function are compared, in steps
+ALONG = (2.0**-5, -(2.0**-5), 2.0**-16, -(2.0**-16))  # where both are compared, in steps
 
 
 def confirms(
     root: Tensor, leaves: Sequence[Tensor], probe: Probe, origin: np.ndarray, cotangent: np.ndarray
 ) -> bool:
     """Ask whether a graph is the whole function, and its shares add up to the claimed gradient."""
-    u = np.ones_like(root.value)
-    if root.size == cotangent.size > 1 or len(probe.output_shapes) == 1:
-        u = cotangent.reshape(root.shape).astype(root.dtype)
+    one = len(probe.output_shapes) == 1  # several outputs were weighed and added up already
+    u = cotangent.reshape(root.shape).astype(root.dtype) if one else np.ones_like(root.value)
     with np.errstate(all="ignore"):
         claimed = probe.arrays(probe.gradient(origin, cotangent))
         return adds_up(root, leaves, u, claimed) and is_whole(
@@ -55,9 +54,8 @@ def added_up(root: Tensor, u: Any) -> tuple[dict[Node, Any], dict[Node, Any]]:
         if node.op is None or node not in totals:
             continue
         inputs = [values.get(x, saved) for x, saved in zip(node.inputs, node.saved, strict=True)]
-        for x, share in zip(
-            node.inputs, node.op.pull(node, totals[node], values[node], inputs), strict=True
-        ):
+        shares = node.op.pull(node, totals[node], values[node], inputs)
+        for x, share in zip(node.inputs, shares, strict=True):
             if x.requires_grad:
                 share = settle(share)
                 totals[x] = totals.get(x, 0) + share
@@ -84,14 +82,17 @@ def is_whole(
     cotangent: np.ndarray,
 ) -> bool:
     """Ask whether a graph computes what the function computes, beside the point as well."""
-    nodes = list(walk(root))
+    nodes, compared = list(walk(root)), False
     direction = probe.steps * mixed(origin.size, np.random.default_rng(0))
-    for t in (ALONG, -ALONG):
+    for t in ALONG:
         there = origin + t * direction
         outputs = probe.values(there)
-        if outputs.size != cotangent.size:
+        if outputs.size != cotangent.size or not np.isfinite(outputs).all():
             continue
-        ours = np.sum(u * replay(nodes, root, dict(zip(leaves, probe.arrays(there), strict=True))))
-        if not abs(ours - cotangent @ outputs) <= ROUNDING * np.abs(cotangent) @ np.abs(outputs):
+        compared = True
+        given: dict[Node, Any] = dict(zip(leaves, probe.arrays(there), strict=True))
+        ours = float(np.sum(u * np.asarray(replay(nodes, root, given))))
+        size = float(np.abs(cotangent) @ np.abs(outputs))
+        if not abs(ours - float(cotangent @ outputs)) <= ROUNDING * size:
             return False
-    return True
+    return compared
