@@ -85,6 +85,12 @@ def test_a_slope_that_is_small_beside_a_curvature_is_no_zero_that_passes(curvatu
     assert found in ("FAIL", "INCONCLUSIVE")
 
 
+@given(seed=seeds)
+def test_a_constant_whose_outputs_cancel_under_the_cotangent_is_no_noise(seed):
+    found = gradcheck(tg.minimum, (np.array(0.3), np.array([1.0, 2.0])), order=2, seed=seed)
+    assert found.verdict == "PASS"
+
+
 # ------------------------------------------------------------------------------ a second opinion
 
 LOST_BETWEEN_NODES = {

@@ -115,8 +115,10 @@ class Row(NamedTuple):
 class Ladder:
     """The values of a function of one number at steps around 0, from coarse to fine."""
 
-    def __init__(self, function: Callable[[float], float], center: float) -> None:
-        self.function, self.center = function, center
+    def __init__(
+        self, function: Callable[[float], float], center: float, size: float = 0.0
+    ) -> None:
+        self.function, self.center, self.size = function, center, max(size, abs(center))
         self.values: dict[float, tuple[float, float]] = {}  # step: (ahead, behind)
         self.climb(FIRST_STEP / SHRINK**rung for rung in range(RUNGS))
 
@@ -136,14 +138,18 @@ class Ladder:
 
 
 def slope_of(
-    function: Callable[[float], float], center: float, noise: Noise, enough: float = 0.0
+    function: Callable[[float], float],
+    center: float,
+    noise: Noise,
+    enough: float = 0.0,
+    size: float = 0.0,
 ) -> Slope:
     """Return the slope of a function at 0, where its value is `center`.
 
-    ``noise``: how far off values may be. An error of ``enough`` is small enough; otherwise up to
-    `MORE` coarser or finer steps are tried.
+    ``noise``: how far off values may be; ``size``: of what they are added up from. An error of
+    ``enough`` is small enough; otherwise up to `MORE` coarser or finer steps are tried.
     """
-    ladder = Ladder(function, center)
+    ladder = Ladder(function, center, size)
     slope, entry = read(ladder, noise)
     return climbed(ladder, slope, entry, noise, enough)._replace(bow=bow_of(ladder.rows()))
 
@@ -179,7 +185,7 @@ def read(ladder: Ladder, noise: Noise) -> tuple[Slope, Entry | None]:
     if len(rows) < 2:
         return one_sided(ladder, noise)
     size = max(abs(value) for pair in ladder.values.values() for value in pair)
-    if noise.fine > WILD * max(size, abs(ladder.center)):
+    if noise.fine > WILD * max(size, ladder.size):
         return UNSETTLED, None
     found, near = two_sided(rows, noise.fine), near_kink(rows, noise.fine)
     for level in (noise.coarse, noise.wide):

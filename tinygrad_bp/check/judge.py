@@ -159,7 +159,8 @@ class Judge:
         """Measure the slope along a direction."""
         parts = gradient * direction
         noise = self.with_rounded_inputs(direction, gradient)
-        slope = slope_of(along, self.center, noise, self.resolution * length(parts) / 10)
+        enough = self.resolution * length(parts) / 10
+        slope = slope_of(along, self.center, noise, enough, self.size)
         if slope.bend:
             self.kinks.bends.add(slope.bend)
         if slope.coarse and self.elsewhere and not self.heard_coarse and isfinite(parts.sum()):
