@@ -24,6 +24,7 @@ INSIDE = 1e-4  # relative; more noise than this is no rounding inside, but an os
 WILD = 1e-2  # relative; more than this is no rounding at all: a pole between the finest steps
 SLIGHT = 1e-7  # relative; a smaller jump of the slope is an error and no kink
 DIVERGING = 0.7  # times the last change or more: quotients of a slope change by a half at most
+STILL = 0.5  # of a jump: by how much less it may be on the finest step
 CLEAR = 1e-3  # how much the slopes on both sides of it must differ
 
 CENTRAL = tuple(range(2, 2 * COLUMNS + 2, 2))  # powers of the step in the error of a quotient
@@ -65,7 +66,7 @@ class Slope(NamedTuple):
     coarse: bool = False  # it settles only to within the coarse noise
     bow: float = 0.0  # how fast the slope changes: at a minimum it is what rounding makes of that
     bend: int = 0  # at a kink: 1 if the slope ahead is the larger one, else -1
-    near: bool = False  # is the kink close by, where others may be in between?
+    near: bool = False  # is the kink close by, and others between the steps that show it?
     reason: str = ""
 
     @property
@@ -274,7 +275,14 @@ def near_kink(rows: Sequence[Row], level: float) -> Slope:
     """
     slope = kink([row for row in rows if row.step >= NEAR], level, surest)
     clear = slope.high - slope.low > CLEAR * max(abs(slope.low), abs(slope.high))
-    return slope._replace(near=True) if clear else UNSETTLED
+    return slope._replace(near=not lasts(slope, rows[-1], level)) if clear else UNSETTLED
+
+
+def lasts(slope: Slope, finest: Row, level: float) -> bool:
+    """Ask whether the finest step still shows a kink: then no other is in between."""
+    ahead, behind = (slope.high, slope.low)[:: slope.bend or 1]
+    allowed = STILL * (slope.high - slope.low) + 5 * ROUNDING * level / finest.step
+    return max(abs(finest.ahead - ahead), abs(finest.behind - behind)) <= allowed
 
 
 def kink(rows: Sequence[Row], level: float, choose: Choose) -> Slope:
