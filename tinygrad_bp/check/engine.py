@@ -42,7 +42,7 @@ class Outcome:
     def see(self, contributions: np.ndarray, finding: Finding) -> None:
         """Note which elements would have been missed if they were not there."""
         if finding.verdict in OPEN:
-            seen = np.abs(contributions) > finding.bound
+            seen = np.abs(contributions) > 2 * finding.bound  # of a doubled one half is wrong
             self.seen = seen if self.seen is None else self.seen | seen
 
     def tell_unseen(self) -> None:
@@ -91,8 +91,7 @@ def check(
             "INCONCLUSIVE", "the function is random: two calls at the same point differ"
         )
     u = outcome.cotangent = probe.representable(mixed(outputs.size, rng))
-    with np.errstate(all="ignore"):
-        structure = examine(probe, u, outputs, rng)
+    structure = examine(probe, u, outputs, rng)
     if structure.problem:
         outcome.argument = structure.argument
         if structure.worst:
